@@ -1,0 +1,50 @@
+/**
+ * The provider without WebAssembly, on `@noble/curves`, `@noble/hashes` and `@noble/ciphers`. It runs wherever JavaScript
+ * does, under any content security policy. The sodium provider takes its hashes and AES-CBC from here.
+ * BigInt and AES tables are not constant time: see docs/crypto.md.
+ */
+import { cbc } from "@noble/ciphers/aes.js";
+import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { hkdf } from "@noble/hashes/hkdf.js";
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import {
+  isInPrimeSubgroup,
+  multiplyAddScalars,
+  multiplyBase,
+  reduceScalar,
+  verifyEd25519Strict,
+  x25519PublicKey,
+  x25519SharedSecret,
+} from "./curve25519.ts";
+import { cryptoOf } from "./provider.ts";
+import type { Crypto } from "./types.ts";
+
+/** A result, or undefined where the library throws: its error may say too much and is dropped. */
+function attempt<T>(operation: () => T): T | undefined {
+  try {
+    return operation();
+  } catch {
+    return undefined;
+  }
+}
+
+/** All primitives in plain JavaScript; `name` is `"noble"`. Needs no WebAssembly and no set-up. */
+export const nobleCrypto: Crypto = cryptoOf({
+  name: "noble",
+  x25519PublicKey,
+  x25519SharedSecret,
+  isInPrimeSubgroup,
+  reduceScalar,
+  multiplyAddScalars,
+  multiplyBase,
+  verifyEd25519: (publicKey, message, signature) => verifyEd25519Strict(sha512, publicKey, message, signature),
+  sha256: (message) => sha256(message),
+  sha512: (message) => sha512(message),
+  hmacSha256: (key, message) => hmac(sha256, key, message),
+  hkdfSha256: (secret, salt, info, length) => hkdf(sha256, secret, salt, info, length),
+  aesCbcEncrypt: (key, iv, plaintext) => cbc(key, iv).encrypt(plaintext),
+  aesCbcDecrypt: (key, iv, ciphertext) => attempt(() => cbc(key, iv).decrypt(ciphertext)),
+  aeadSeal: (key, nonce, aad, plaintext) => xchacha20poly1305(key, nonce, aad).encrypt(plaintext),
+  aeadOpen: (key, nonce, aad, sealed) => attempt(() => xchacha20poly1305(key, nonce, aad).decrypt(sealed)),
+});
