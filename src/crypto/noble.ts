@@ -17,17 +17,8 @@ import {
   x25519PublicKey,
   x25519SharedSecret,
 } from "./curve25519.ts";
-import { cryptoOf } from "./provider.ts";
+import { attempt, cryptoOf } from "./provider.ts";
 import type { Crypto } from "./types.ts";
-
-/** A result, or undefined where the library throws: its error may say too much and is dropped. */
-function attempt<T>(operation: () => T): T | undefined {
-  try {
-    return operation();
-  } catch {
-    return undefined;
-  }
-}
 
 /** All primitives in plain JavaScript; `name` is `"noble"`. Needs no WebAssembly and no set-up. */
 export const nobleCrypto: Crypto = cryptoOf({

@@ -95,6 +95,15 @@ export function cryptoOf(raw: Primitives): Crypto {
   });
 }
 
+/** A result, or undefined where a library throws: its error may say too much and is dropped. */
+export function attempt<T>(operation: () => T): T | undefined {
+  try {
+    return operation();
+  } catch {
+    return undefined;
+  }
+}
+
 function expectSize(what: string, bytes: Uint8Array, size: number): void {
   if (bytes.length !== size) {
     throw new MiyuError("ERR_USAGE", { reason: `${what} must be ${String(size)} bytes, not ${String(bytes.length)}` });

@@ -9,13 +9,13 @@ import { montgomeryToEdwards } from "./curve25519.ts";
 /** What a provider brings to sign and verify. Scalars are 32 bytes, little-endian. */
 export interface EdwardsArithmetic {
   /** SHA-512, 64 bytes. */
-  sha512(message: Uint8Array): Bytes;
+  sha512(message: Uint8Array): Uint8Array;
   /** A 64-byte little-endian integer modulo L. */
-  reduceScalar(wide: Uint8Array): Bytes;
+  reduceScalar(wide: Uint8Array): Uint8Array;
   /** (a·b + c) mod L. */
-  multiplyAddScalars(a: Uint8Array, b: Uint8Array, c: Uint8Array): Bytes;
+  multiplyAddScalars(a: Uint8Array, b: Uint8Array, c: Uint8Array): Uint8Array;
   /** compress(k·B), 32 bytes; k is secret. */
-  multiplyBase(scalar: Uint8Array): Bytes;
+  multiplyBase(scalar: Uint8Array): Uint8Array;
   /** Plain Ed25519: s < L, A and R canonical and not of small order, R = compress(s·B − h·A) byte for byte. */
   verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
