@@ -3,6 +3,7 @@
  * function runs over them, its writes are committed together, and the result is handed out only after the commit.
  * A store carries opaque values; sealing them is the vault's business (`vault.ts`), which wraps any store and is one itself.
  */
+import type { MiyuError } from "../errors.ts";
 
 /** What a record is about. The number is the kind byte on disk; numbers are never used twice. */
 export const RECORD_KINDS = {
@@ -61,6 +62,8 @@ export interface ListOptions {
   readonly after?: string;
   /** At most this many records; all if left out. */
   readonly limit?: number;
+  /** Called for each record that does not open (its id is not known), which is then left out. Without it, `list` rejects. */
+  readonly onDamaged?: (error: MiyuError<"ERR_STORE_CORRUPT">) => void;
 }
 
 /** Keeps records. Implementations: memory, IndexedDB, Node (LevelDB), and the vault over any of them. */
@@ -112,7 +115,7 @@ export type Protection =
 
 /** Wraps the vault's data key under something only this device has (slot kind 2). */
 export interface KeySlot {
-  /** What guards the key. */
+  /** What guards the key. Where that has to be tried out first, it is only certain after a `wrap` or `unwrap`. */
   readonly protection: Protection;
   /** Wraps `key` (32 bytes) and makes whatever is needed to unwrap it durable before resolving. */
   wrap(key: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
