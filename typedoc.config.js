@@ -1,0 +1,15 @@
+// API documentation of every public subpath, into docs/api (generated, not committed). An undocumented export is an error.
+import { PUBLIC_ENTRIES } from "./scripts/entries.mjs";
+
+/** @type {Partial<import("typedoc").TypeDocOptions>} */
+const options = {
+  entryPoints: PUBLIC_ENTRIES.map(([, source]) => source),
+  out: "docs/api",
+  readme: "none",
+  excludeExternals: true,
+  excludePrivate: true,
+  validation: { notExported: true, invalidLink: true, notDocumented: true },
+  treatWarningsAsErrors: true,
+};
+
+export default options;
