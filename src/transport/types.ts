@@ -67,6 +67,7 @@ export interface InFrame {
   /** Who sent it, as the transport claims; checked against the session that opens it. */
   readonly from: UserId;
   readonly conversation: { readonly kind: "direct"; readonly peer: UserId } | { readonly kind: "group"; readonly group: GroupId };
+  /** In the form it was sent: the envelope, or for `payload: "text"` the UTF-8 bytes of `miyu1.` + base64url. */
   readonly body: Uint8Array;
   readonly id?: string;
   readonly at?: number;
@@ -88,6 +89,8 @@ export interface Transport {
    * @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE (retry), ERR_TRANSPORT_REJECTED, ERR_TOO_LARGE, ERR_ABORTED, ERR_CLOSED
    */
   send(frame: OutFrame, options?: { readonly signal?: AbortSignal }): Promise<Sent>;
+  /** Names the device of this client. Called once, before `subscribe`, for transports that keep a mailbox per device. */
+  attach?(device: DeviceId): void;
   /** Calls `on` for every incoming frame, one at a time in order of arrival, waiting for its promise. Returns the opposite call. */
   subscribe(on: (frame: InFrame) => void | Promise<void>): () => void;
   /** Calls `on` with the connection's state, first with the present one. Returns the opposite call. */
