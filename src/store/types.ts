@@ -117,7 +117,10 @@ export type Protection =
 export interface KeySlot {
   /** What guards the key. Where that has to be tried out first, it is only certain after a `wrap` or `unwrap`. */
   readonly protection: Protection;
-  /** Wraps `key` (32 bytes) and makes whatever is needed to unwrap it durable before resolving. */
+  /**
+   * Wraps `key` (32 bytes) and makes whatever is needed to unwrap it durable before resolving. Called only to make a vault.
+   * @throws {MiyuError} ERR_STORE_LOST if the medium knows that there was a vault before
+   */
   wrap(key: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
   /** Unwraps what `wrap` returned. @throws {MiyuError} ERR_STORE_LOST if the device key is gone, ERR_STORE_CORRUPT if it does not fit */
   unwrap(wrapped: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;

@@ -50,12 +50,21 @@ interface Opened {
 
 /** The committed header, ours or that of whoever was first. */
 async function loadHeader(raw: RawStore, crypto: Crypto, random: Random): Promise<Bytes> {
-  const found = await raw.transact([HEADER_KEY], (view) => view.get(HEADER_KEY));
+  const read = (): Promise<Bytes | undefined> => raw.transact([HEADER_KEY], (view) => view.get(HEADER_KEY));
+  const found = await read();
   if (found !== undefined) return found;
   // A snapshot: if another tab makes the vault meanwhile, it shows the header together with the records.
   const keys = (await raw.list("")).map(([key]) => key);
   if (!keys.includes(HEADER_KEY) && keys.some((key) => RECORD_KEY.test(key))) throw lost();
-  const fresh = await createHeader(crypto, random, raw.keySlot);
+  let fresh: Bytes;
+  try {
+    fresh = await createHeader(crypto, random, raw.keySlot);
+  } catch (error) {
+    // The slot refuses to begin anew: the vault is lost, unless another tab made one just now.
+    const made = MiyuError.is(error, "ERR_STORE_LOST") ? await read() : undefined;
+    if (made === undefined) throw error;
+    return made;
+  }
   return raw.transact([HEADER_KEY], (view) => {
     const first = view.get(HEADER_KEY);
     if (first !== undefined) return first;
