@@ -171,13 +171,13 @@ export function symmetricContract(name: string, make: () => Promise<Crypto>): vo
       const signature = crypto.xeddsaSign(privateKey, message, random.bytes(64));
       const own = crypto.x25519PublicKey(privateKey);
       const calls: Record<string, [args: Uint8Array[], call: (...args: Bytes[]) => Bytes | void]> = {
-        x25519PublicKey: [[privateKey], (a) => crypto.x25519PublicKey(a as Bytes)],
+        x25519PublicKey: [[privateKey], (a) => crypto.x25519PublicKey(a)],
         x25519: [[privateKey, publicKey], (...a) => crypto.x25519(...(a as [Bytes, Bytes]))],
-        checkBaseKey: [[publicKey], (a) => crypto.checkBaseKey(a as Bytes)],
+        checkBaseKey: [[publicKey], (a) => crypto.checkBaseKey(a)],
         xeddsaSign: [[privateKey, message, random.bytes(64)], (...a) => crypto.xeddsaSign(...(a as [Bytes, Bytes, Bytes]))],
         xeddsaVerify: [[own, message, signature], (...a) => crypto.xeddsaVerify(...(a as [Bytes, Bytes, Bytes]))],
-        sha256: [[message], (a) => crypto.sha256(a as Bytes)],
-        sha512: [[message], (a) => crypto.sha512(a as Bytes)],
+        sha256: [[message], (a) => crypto.sha256(a)],
+        sha512: [[message], (a) => crypto.sha512(a)],
         hmacSha256: [[key, message], (...a) => crypto.hmacSha256(...(a as [Bytes, Bytes]))],
         "hmacSha256, long key": [[random.bytes(100), message], (...a) => crypto.hmacSha256(...(a as [Bytes, Bytes]))],
         hkdfSha256: [[key, iv, message], (...a) => crypto.hkdfSha256(...(a as [Bytes, Bytes, Bytes]), 32)],
