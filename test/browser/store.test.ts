@@ -1,0 +1,260 @@
+/** The store contract in a real browser, and what only IndexedDB can do wrong. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { commands } from "vitest/browser";
+import { nobleCrypto } from "../../src/crypto/noble.ts";
+import { MiyuError } from "../../src/errors.ts";
+import { indexedDbStore } from "../../src/store/indexeddb.ts";
+import type { RawStore, RecordKey } from "../../src/store/types.ts";
+import { openVault, type Vault } from "../../src/store/vault.ts";
+import { storeContract } from "../store/store.contract.ts";
+
+let count = 0;
+const freshName = (): string => `miyu-test-${String(Date.now())}-${String(count++)}`;
+const random = (length: number): Uint8Array<ArrayBuffer> => crypto.getRandomValues(new Uint8Array(length));
+
+storeContract("indexeddb", () => {
+  const name = freshName();
+  return Promise.resolve({
+    open: () => Promise.resolve(indexedDbStore({ name })),
+    destroy: () => deleteDatabase(name),
+    loseDeviceKey: () =>
+      edit(name, (records) => {
+        records.delete(IDBKeyRange.bound(".", ".\uffff"));
+      }),
+  });
+});
+
+describe("indexeddb", () => {
+  const key: RecordKey = { kind: "session", id: "alice/1" };
+  let name: string;
+  let open: RawStore[];
+
+  beforeEach(() => {
+    name = freshName();
+    open = [];
+  });
+  afterEach(async () => {
+    await Promise.all(open.map((raw) => raw.close()));
+    await deleteDatabase(name);
+  });
+
+  const openRaw = (): RawStore => {
+    const raw = indexedDbStore({ name });
+    open.push(raw);
+    return raw;
+  };
+  const openSealed = (): Promise<Vault> => openVault(openRaw(), nobleCrypto, random);
+
+  test("the device key is a CryptoKey that cannot be exported, in a database with one object store", async () => {
+    const vault = await openSealed();
+    expect(vault.protection).toBe("crypto-key");
+    const { stores, deviceKey } = await inspect(name);
+    expect(stores).toEqual(["records"]);
+    expect(deviceKey).toBeInstanceOf(CryptoKey);
+    expect((deviceKey as CryptoKey).extractable).toBe(false);
+    await expect(crypto.subtle.exportKey("raw", deviceKey as CryptoKey)).rejects.toThrow();
+  });
+
+  test("where a CryptoKey cannot be kept, the vault key is kept in a record, and protection says so", async () => {
+    const subtle = Object.getOwnPropertyDescriptor(Crypto.prototype, "subtle");
+    try {
+      // As in a page without a secure context.
+      Object.defineProperty(Crypto.prototype, "subtle", { configurable: true, get: () => undefined });
+      const vault = await openSealed();
+      expect(vault.protection).toBe("key-record");
+      await vault.transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+      await vault.close();
+      const again = await openSealed();
+      expect(again.protection).toBe("key-record");
+      expect(await again.transact([key], (view) => view.get(key))).toEqual(Uint8Array.of(1));
+    } finally {
+      if (subtle !== undefined) Object.defineProperty(Crypto.prototype, "subtle", subtle);
+    }
+    // And it stays so where one could be kept: the header says how its key is wrapped.
+    expect((await openSealed()).protection).toBe("key-record");
+  });
+
+  test("a second tab races on the same vault: nothing is lost, both get the same key", async () => {
+    const increments = 300;
+    const there = commands.inNewTab<number>("/test/browser/blank.html", `
+      const [{ indexedDbStore }, { openVault }, { nobleCrypto }] = await Promise.all(
+        ["store/indexeddb", "store/vault", "crypto/noble"].map((path) => import("/src/" + path + ".ts")));
+      const vault = await openVault(indexedDbStore({ name: ${JSON.stringify(name)} }), nobleCrypto, (n) => crypto.getRandomValues(new Uint8Array(n)));
+      const key = ${JSON.stringify(key)};
+      let done = 0;
+      while (done < ${String(increments)}) {
+        await vault.transact([key], (view) => {
+          const value = view.get(key) ?? new Uint8Array(4);
+          const number = new DataView(value.buffer);
+          number.setUint32(0, number.getUint32(0) + 1);
+          view.put(key, value);
+        });
+        done++;
+      }
+      await vault.close();
+      return done;
+    `);
+    const vault = await openSealed();
+    let thereDone = false;
+    void there.finally(() => (thereDone = true));
+    let here = 0;
+    while (here < increments || !thereDone) {
+      await vault.transact([key], (view) => {
+        const value = view.get(key) ?? new Uint8Array(4);
+        const number = new DataView(value.buffer);
+        number.setUint32(0, number.getUint32(0) + 1);
+        view.put(key, value);
+      });
+      here++;
+    }
+    expect(await there).toBe(increments);
+    const total = await vault.transact([key], (view) => new DataView((view.get(key) ?? new Uint8Array(4)).buffer).getUint32(0));
+    expect(total).toBe(here + increments);
+  });
+
+  test("deleting the database under an open vault does not hang, and is told as loss", async () => {
+    const vault = await openSealed();
+    await vault.transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+    await deleteDatabase(name);
+    expect(await codeOf(vault.transact([key], (view) => { view.put(key, Uint8Array.of(2)); }))).toBe("ERR_STORE_LOST");
+    expect(await codeOf(vault.list("session"))).toBe("ERR_STORE_LOST");
+    expect((await inspect(name)).keys).toEqual([]);
+  });
+
+  test("transactions that run while the database is being deleted are committed or refused, never half", async () => {
+    const raw = openRaw();
+    const [a, b] = ["02" + "aa".repeat(16), "02" + "bb".repeat(16)];
+    const running = Array.from({ length: 200 }, (_, i) => raw.transact([a, b], (view) => {
+      view.put(a, Uint8Array.of(i));
+      view.put(b, Uint8Array.of(i));
+      return i;
+    }));
+    await running[0];
+    await deleteDatabase(name);
+    await Promise.allSettled(running);
+    const rows = await raw.list("");
+    expect([0, 2]).toContain(rows.length);
+    expect(rows[0]?.[1]).toEqual(rows[1]?.[1]);
+  });
+
+  test("an upgrade by a newer release does not hang on an open store, which then says ERR_SCHEMA", async () => {
+    const raw = openRaw();
+    await raw.transact([], () => undefined);
+    const upgraded = await openDatabase(name, 7);
+    upgraded.close();
+    for (const store of [raw, openRaw()]) {
+      const error: unknown = await store.list("").catch((reason: unknown) => reason);
+      expect(MiyuError.is(error, "ERR_SCHEMA") && error.detail).toEqual({ found: 7, known: 1 });
+    }
+  });
+
+  test("a connection that is closed from outside is opened again", async () => {
+    const transaction = IDBDatabase.prototype.transaction;
+    const raw = openRaw();
+    const record = "02" + "aa".repeat(16);
+    await raw.transact([record], (view) => { view.put(record, Uint8Array.of(1)); });
+    let closed = 0;
+    try {
+      // As Safari does to a page that slept: the connection is closed, and nobody is told.
+      IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...rest: Parameters<typeof transaction>) {
+        if (closed++ === 0) this.close();
+        return transaction.apply(this, rest);
+      };
+      expect(await raw.transact([record], (view) => view.get(record))).toEqual(Uint8Array.of(1));
+      expect(closed).toBe(2);
+      IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...rest: Parameters<typeof transaction>) {
+        this.close();
+        return transaction.apply(this, rest);
+      };
+      expect(await codeOf(raw.transact([record], (view) => view.get(record)))).toBe("ERR_STORE_UNAVAILABLE");
+    } finally {
+      IDBDatabase.prototype.transaction = transaction;
+    }
+    expect(await raw.transact([record], (view) => view.get(record))).toEqual(Uint8Array.of(1));
+  });
+
+  test("what the browser refuses to commit is written nowhere, and every call of the batch is told", async () => {
+    const raw = openRaw();
+    const [a, b] = ["02" + "aa".repeat(16), "02" + "bb".repeat(16)];
+    await raw.transact([a], (view) => { view.put(a, Uint8Array.of(1)); });
+    const commit = IDBTransaction.prototype.commit;
+    const outcomes: string[] = [];
+    let hooks = 0;
+    try {
+      IDBTransaction.prototype.commit = function (this: IDBTransaction) {
+        this.abort();
+      };
+      const jobs = [
+        raw.transact([a], (view) => { view.put(a, Uint8Array.of(2)); view.afterCommit(() => hooks++); }),
+        raw.transact([a], () => { throw new RangeError("own"); }),
+        raw.transact([b], (view) => { view.put(b, Uint8Array.of(2)); }),
+      ];
+      for (const job of jobs) outcomes.push(await codeOf(job));
+    } finally {
+      IDBTransaction.prototype.commit = commit;
+    }
+    expect(outcomes).toEqual(["ERR_STORE_UNAVAILABLE", "ERR_STORE_UNAVAILABLE", "ERR_STORE_UNAVAILABLE"]);
+    expect(hooks).toBe(0);
+    expect((await raw.list("")).map(([rawKey, value]) => [rawKey, ...value])).toEqual([[a, 1]]);
+  });
+
+  test("every transaction is strict, and only one object store is in it", async () => {
+    const transaction = IDBDatabase.prototype.transaction;
+    const seen: unknown[][] = [];
+    try {
+      IDBDatabase.prototype.transaction = function (this: IDBDatabase, ...rest: Parameters<typeof transaction>) {
+        seen.push(rest);
+        return transaction.apply(this, rest);
+      };
+      const vault = await openSealed();
+      await vault.transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+    } finally {
+      IDBDatabase.prototype.transaction = transaction;
+    }
+    const writes = seen.filter(([, mode]) => mode === "readwrite");
+    expect(writes.length).toBeGreaterThanOrEqual(3);
+    for (const [scope, , options] of writes) expect([scope, options]).toEqual(["records", { durability: "strict" }]);
+  });
+});
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => "fulfilled",
+    (error: unknown) => (MiyuError.is(error) ? error.code : String(error)),
+  );
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => { resolve(request.result); };
+    request.onerror = () => { reject(request.error ?? new Error("request failed")); };
+  });
+}
+
+const openDatabase = (name: string, version?: number): Promise<IDBDatabase> => done(indexedDB.open(name, version));
+const deleteDatabase = async (name: string): Promise<void> => { await done(indexedDB.deleteDatabase(name)); };
+
+async function edit(name: string, change: (records: IDBObjectStore) => void): Promise<void> {
+  const database = await openDatabase(name);
+  try {
+    const transaction = database.transaction("records", "readwrite");
+    change(transaction.objectStore("records"));
+    await new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => { resolve(); };
+      transaction.onabort = () => { reject(transaction.error ?? new Error("aborted")); };
+    });
+  } finally {
+    database.close();
+  }
+}
+
+async function inspect(name: string): Promise<{ stores: string[]; keys: IDBValidKey[]; deviceKey: unknown }> {
+  const database = await openDatabase(name);
+  try {
+    const records = database.transaction("records").objectStore("records");
+    const [keys, deviceKey] = await Promise.all([done(records.getAllKeys()), done<unknown>(records.get(".device-key"))]);
+    return { stores: [...database.objectStoreNames], keys, deviceKey };
+  } finally {
+    database.close();
+  }
+}
