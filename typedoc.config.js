@@ -6,6 +6,10 @@ const options = {
   entryPoints: PUBLIC_ENTRIES.map(([, source]) => source),
   out: "docs/api",
   readme: "none",
+  // The whole project is type-checked by `npm run types`.
+  skipErrorChecking: true,
+  // Links to a line of a commit would need the address of the repository.
+  disableSources: true,
   excludeExternals: true,
   excludePrivate: true,
   validation: { notExported: true, invalidLink: true, notDocumented: true },

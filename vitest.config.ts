@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 import type { BrowserProviderOption } from "vitest/node";
+import { PUBLIC_ENTRIES, specifier } from "./scripts/entries.mjs";
 import { CHROMIUM_ARGS, describeBrowsers, ENGINES, findBrowsers, type FoundBrowser } from "./scripts/browsers.mjs";
 import { inNewTab } from "./test/support/newTab.ts";
 import { CountsReporter } from "./test/support/reporter.ts";
@@ -21,6 +22,14 @@ function dependencyImports(): string[] {
   return [...new Set(names)].filter((name) => Object.keys(dependencies).some((dependency) => name === dependency || name.startsWith(`${dependency}/`)));
 }
 
+/** Tests run on the sources: public subpaths and the platform's defaults are looked up there instead of in dist/. */
+const sources = (platform: "node" | "browser"): { alias: { find: string | RegExp; replacement: string }[] } => ({
+  alias: [
+    { find: "#defaults", replacement: file(`src/defaults/${platform}.ts`) },
+    ...PUBLIC_ENTRIES.map(([subpath, source]) => ({ find: new RegExp(`^${specifier(subpath)}$`, "u"), replacement: file(source) })),
+  ],
+});
+
 function providerFor(browser: FoundBrowser): BrowserProviderOption {
   switch (browser.engine) {
     case "chromium": {
@@ -36,7 +45,7 @@ function providerFor(browser: FoundBrowser): BrowserProviderOption {
 }
 
 const inPage = (browser: FoundBrowser): TestProjectConfiguration => ({
-  resolve: { alias: { "#defaults": file("src/defaults/browser.ts") } },
+  resolve: sources("browser"),
   optimizeDeps: { include: dependencyImports() },
   cacheDir: `node_modules/.vite-${browser.engine}`,
   test: {
@@ -77,7 +86,7 @@ export default defineConfig({
   test: {
     projects: [
       {
-        resolve: { alias: { "#defaults": file("src/defaults/node.ts") } },
+        resolve: sources("node"),
         test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/browser/**", "test/demo/**"], environment: "node", testTimeout: 60_000 },
       },
       ...found.map(inPage),

@@ -11,6 +11,9 @@ import { bundleSizes } from "./sizes.mjs";
 /** The goal for what an app without WebAssembly loads, gzip bytes. */
 const GOAL = { name: "root+protocol+noble", gzip: 50_000 };
 
+/** Lines shown of what a failed step printed. */
+const MAX_LINES = 100;
+
 /** A lock file written where some platform's packages could not be seen installs here and nowhere else; one that names a registry only there. */
 function checkLock() {
   const { packages } = JSON.parse(readFileSync(`${ROOT}package-lock.json`, "utf8"));
@@ -67,7 +70,9 @@ for (const { name, check } of steps) {
     process.stdout.write(`ok    ${name}${note ? ` (${note})` : ""}, ${seconds()}\n`);
   } catch (error) {
     counts.failed++;
-    process.stdout.write(`FAIL  ${name}, ${seconds()}\n${String(error?.message ?? error).replace(/^/gmu, "      ")}\n`);
+    const lines = String(error?.message ?? error).split("\n");
+    const shown = lines.length > MAX_LINES ? [...lines.slice(0, MAX_LINES), `… and ${lines.length - MAX_LINES} lines more`] : lines;
+    process.stdout.write(`FAIL  ${name}, ${seconds()}\n${shown.join("\n").replace(/^/gmu, "      ")}\n`);
   }
 }
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);

@@ -72,12 +72,12 @@ export class MiyuError<C extends ErrorCode = ErrorCode> extends Error {
   /** Public facts that belong to `code`. */
   readonly detail: ErrorDetail[C];
 
-  /** @param options - `cause`: the original error of a store, a transport or a vendor library; never one of `crypto`. */
+  /** `options.cause` is the original error of a store, a transport or a vendor library; never one of `crypto`. */
   constructor(code: C, ...rest: C extends PlainCode ? [detail?: ErrorDetail[C], options?: ErrorOptions] : [detail: ErrorDetail[C], options?: ErrorOptions]) {
     const [detail, options] = rest;
     super(describe(code, detail), options);
     this.code = code;
-    this.detail = detail ?? ({} as ErrorDetail[C]);
+    this.detail = (detail ?? {}) as ErrorDetail[C];
   }
 
   /** Whether `error` is a {@link MiyuError}, and of `code` if one is given. Works across copies of this library. */
