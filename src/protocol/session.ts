@@ -144,7 +144,7 @@ export function decryptPreKeySignalMessage(
   const parsed = decodePreKeySignalMessage(message);
   const found = findSession(record, parsed);
   if (found && !crypto.equal(found.state.remoteIdentityKey, parsed.identityKey)) throw new MiyuError("ERR_DECRYPT");
-  const session = found?.state ?? establish(crypto, local, preKeys, parsed);
+  const { state: session, oneTimePreKeyId }: OpeningSession = found ?? establish(crypto, local, preKeys, parsed);
   let opened: Step<SessionState, Bytes>;
   try {
     opened = decryptWith(crypto, random, session, parsed.message, options);
@@ -153,7 +153,6 @@ export function decryptPreKeySignalMessage(
     throw error;
   }
   const rest = found?.rest ?? archive(record);
-  const used = found ? {} : { oneTimePreKeyId: parsed.oneTimePreKeyId };
   return {
     state: { current: opened.state, previous: rest.previous },
     output: {
@@ -161,7 +160,7 @@ export function decryptPreKeySignalMessage(
       registrationId: parsed.registrationId,
       baseKey: copy(parsed.baseKey),
       signedPreKeyId: parsed.signedPreKeyId,
-      ...(used.oneTimePreKeyId !== undefined && { oneTimePreKeyId: used.oneTimePreKeyId }),
+      ...(oneTimePreKeyId !== undefined && { oneTimePreKeyId }),
       established: !found,
     },
     spent: [...opened.spent, ...rest.spent],
@@ -215,9 +214,14 @@ function archive(record: SessionRecord): Archive {
   return { previous: [entry, ...previous.slice(0, MAX_ARCHIVED_SESSIONS - 1)], spent };
 }
 
-/** A session found by its base key, and what the archive will be once it is current. */
-interface FoundSession {
+/** The session that shall open a first message, and the one-time prekey it used up if it is new and used one. */
+interface OpeningSession {
   readonly state: SessionState;
+  readonly oneTimePreKeyId?: number;
+}
+
+/** A session found by its base key, and what the archive will be once it is current. */
+interface FoundSession extends OpeningSession {
   readonly rest: Archive;
 }
 
@@ -231,7 +235,7 @@ function findSession(record: SessionRecord, message: PreKeySignalMessage): Found
   return { state: entry.load(), rest: archive({ current, previous: previous.filter((other) => other !== entry) }) };
 }
 
-function establish(crypto: Crypto, local: LocalIdentity, preKeys: PreKeySource, message: PreKeySignalMessage): SessionState {
+function establish(crypto: Crypto, local: LocalIdentity, preKeys: PreKeySource, message: PreKeySignalMessage): OpeningSession {
   const { version, signedPreKeyId, oneTimePreKeyId, baseKey } = message;
   if (version !== CLASSIC_VERSION) throw new MiyuError("ERR_VERSION", { what: "pre-key message", version });
   // Without a one-time prekey nothing else stops a replay once the session is gone.
@@ -239,8 +243,10 @@ function establish(crypto: Crypto, local: LocalIdentity, preKeys: PreKeySource, 
   const signedPreKeyPair = preKeys.signedPreKey(signedPreKeyId);
   if (!signedPreKeyPair) throw new MiyuError("ERR_NO_PREKEY", { id: signedPreKeyId });
   const oneTimePreKeyPair = oneTimePreKeyId === undefined ? undefined : preKeys.oneTimePreKey(oneTimePreKeyId);
-  if (oneTimePreKeyId !== undefined && !oneTimePreKeyPair) throw new MiyuError("ERR_NO_PREKEY", { id: oneTimePreKeyId });
-  return respond(crypto, local, { signedPreKeyPair, oneTimePreKeyPair }, message);
+  // Some writers say 0 for "none" (docs/interop.md). Where key 0 was meant and is gone, the secrets differ and the MAC fails.
+  if (oneTimePreKeyId && !oneTimePreKeyPair) throw new MiyuError("ERR_NO_PREKEY", { id: oneTimePreKeyId });
+  const state = respond(crypto, local, { signedPreKeyPair, oneTimePreKeyPair }, message);
+  return oneTimePreKeyPair ? { state, oneTimePreKeyId: oneTimePreKeyId ?? 0 } : { state };
 }
 
 function loadUndamaged(entry: ArchivedSession): SessionState | undefined {
