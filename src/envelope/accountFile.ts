@@ -1,7 +1,7 @@
 /**
  * The exported account (docs/protocol.md §8): the account key and the last device list, sealed under a key the client derives
- * from a passphrase. No ratchet state, no prekey, no device id of the exporting device. The cost of that derivation is read from the file, so
- * its limits are checked before anything is derived; header and sealed part are authenticated together.
+ * from a passphrase. No ratchet state, no prekey, no device id of the exporting device. The cost of that derivation is read from the file,
+ * so its limits are checked before anything is derived; header and sealed part are authenticated together.
  */
 import { concat, equal, lp, Reader, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
@@ -57,7 +57,8 @@ export function encodeAccountFile(crypto: Crypto, random: Random, key: Uint8Arra
   checkLength(accountPrivateKey, HASH_LENGTH, "accountPrivateKey");
   if (!withinLimits(kdf)) throw misuse("kdf parameters out of range");
   if (!belongs(crypto, user, accountPrivateKey, deviceList)) throw misuse("the device list is not this account's");
-  const cost = concat(encodeU32(kdf.t, "t"), encodeU32(kdf.mKiB, "mKiB"), Uint8Array.of(kdf.p), fixed(kdf.salt, SALT_LENGTH, "salt"));
+  const salt = fixed(kdf.salt, SALT_LENGTH, "salt");
+  const cost = concat(encodeU32(kdf.t, "t"), encodeU32(kdf.mKiB, "mKiB"), Uint8Array.of(kdf.p), salt);
   const nonce = random(NONCE_LENGTH);
   const header = concat(MAGIC, Uint8Array.of(ACCOUNT_TYPE, FILE_VERSION), cost, nonce);
   const plain = concat(encodeName(user, "user"), accountPrivateKey, encodeU32(deviceList.epoch, "epoch"), deviceList.hash, lp(deviceList.signed));

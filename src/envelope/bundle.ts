@@ -7,7 +7,20 @@ import { concat, copy, lp, Reader, u16be, u64be, type Bytes } from "../bytes.ts"
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import { MAX_DEVICES } from "./deviceList.ts";
-import { checkLength, checkTime, encodeKey, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, readKey, readVersion, serializeKey, SIGNATURE_LENGTH } from "./fields.ts";
+import {
+  checkLength,
+  checkTime,
+  encodeKey,
+  encodeName,
+  encodeU32,
+  fixed,
+  HASH_LENGTH,
+  ID_LENGTH,
+  readKey,
+  readVersion,
+  serializeKey,
+  SIGNATURE_LENGTH,
+} from "./fields.ts";
 import { sign, verify } from "./signing.ts";
 
 /** Most bytes of a directory record. */
@@ -116,7 +129,10 @@ export function encodeDirectoryRecord(record: { readonly deviceList: Uint8Array;
   return bytes;
 }
 
-/** Opposite of {@link encodeDirectoryRecord}. Verifies nothing: what is inside is signed. @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION, ERR_DECODE */
+/**
+ * Opposite of {@link encodeDirectoryRecord}. Verifies nothing: what is inside is signed.
+ * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION, ERR_DECODE
+ */
 export function decodeDirectoryRecord(bytes: Uint8Array): DirectoryRecord {
   if (bytes.length > MAX_RECORD_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_RECORD_LENGTH });
   const reader = new Reader(bytes, "directory record");

@@ -5,7 +5,7 @@
  */
 import { concat, lp32, Reader, u64be, wipe, type Bytes } from "../bytes.ts";
 import { MiyuError } from "../errors.ts";
-import { checkTime, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, misuse, readName, readVersion } from "./fields.ts";
+import { checkTime, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, readName, readVersion } from "./fields.ts";
 
 /** A device list by number and hash. */
 export interface ListReference {
@@ -44,23 +44,24 @@ const MAX_MEDIA_TYPE_LENGTH = 255;
 
 /** Content to bytes, unpadded. The caller wipes the result. @throws {MiyuError} ERR_USAGE for a field out of its range */
 export function encodeContent(content: Content): Bytes {
-  if (content.control !== undefined) throw misuse("control is not known to this release");
   const { conversation, recipientList } = content;
   const body = lp32(content.body);
-  const bytes = concat(
-    Uint8Array.of(CONTENT_VERSION, NO_CONTROL),
-    u64be(checkTime(content.sentAt, "sentAt")),
-    encodeName(content.senderUser, "senderUser"),
-    fixed(content.senderDevice, ID_LENGTH, "senderDevice"),
-    Uint8Array.of(conversation.kind === "direct" ? DIRECT : GROUP),
-    conversation.kind === "direct" ? encodeName(conversation.peer, "peer") : encodeName(conversation.group, "group"),
-    encodeReference(content.senderList),
-    recipientList === undefined ? Uint8Array.of(0) : concat(Uint8Array.of(1), encodeReference(recipientList)),
-    encodeName(content.mediaType, "mediaType", MAX_MEDIA_TYPE_LENGTH),
-    body,
-  );
-  wipe(body);
-  return bytes;
+  try {
+    return concat(
+      Uint8Array.of(CONTENT_VERSION, NO_CONTROL),
+      u64be(checkTime(content.sentAt, "sentAt")),
+      encodeName(content.senderUser, "senderUser"),
+      fixed(content.senderDevice, ID_LENGTH, "senderDevice"),
+      Uint8Array.of(conversation.kind === "direct" ? DIRECT : GROUP),
+      conversation.kind === "direct" ? encodeName(conversation.peer, "peer") : encodeName(conversation.group, "group"),
+      encodeReference(content.senderList),
+      recipientList === undefined ? Uint8Array.of(0) : concat(Uint8Array.of(1), encodeReference(recipientList)),
+      encodeName(content.mediaType, "mediaType", MAX_MEDIA_TYPE_LENGTH),
+      body,
+    );
+  } finally {
+    wipe(body);
+  }
 }
 
 /** Opposite of {@link encodeContent}. @throws {MiyuError} ERR_DECODE, ERR_VERSION (`what`: content, control) */

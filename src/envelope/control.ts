@@ -1,6 +1,6 @@
 /**
- * Frames between clients that are not messages (docs/protocol.md §7): asking a peer for its keys where no directory exists, and the answer.
- * They share version and kind byte with the envelope, carry public bytes only and are not authenticated: the record inside a reply is
+ * Frames between clients that are not messages (docs/protocol.md §7): asking a peer for its keys where no directory exists, and the
+ * answer. They share version and kind byte with the envelope, carry public bytes only and are not authenticated: the record inside a reply is
  * signed, and the nonce only matches a reply to its request.
  */
 import { concat, lp32, Reader, type Bytes } from "../bytes.ts";
@@ -26,7 +26,10 @@ export function encodeBundleReply(nonce: Uint8Array, directoryRecord: Uint8Array
   return concat(Uint8Array.of(ENVELOPE_VERSION, FRAME_KINDS.bundleReply), fixed(nonce, ID_LENGTH, "nonce"), lp32(directoryRecord));
 }
 
-/** Decodes an envelope or a control frame. @throws {MiyuError} ERR_DECODE, ERR_VERSION (`what`: envelope, envelope kind, slot kind), ERR_TOO_LARGE */
+/**
+ * Decodes an envelope or a control frame.
+ * @throws {MiyuError} ERR_DECODE, ERR_VERSION (`what`: envelope, envelope kind, slot kind), ERR_TOO_LARGE
+ */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const kind = bytes[1];
   if (kind !== FRAME_KINDS.bundleRequest && kind !== FRAME_KINDS.bundleReply) return { kind: "envelope", envelope: decodeEnvelope(bytes) };

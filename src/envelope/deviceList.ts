@@ -6,7 +6,21 @@
 import { compare, concat, copy, Reader, u16be, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
-import { checkLength, encodeKey, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, misuse, readKey, readName, readVersion, serializeKey, SIGNATURE_LENGTH } from "./fields.ts";
+import {
+  checkLength,
+  encodeKey,
+  encodeName,
+  encodeU32,
+  fixed,
+  HASH_LENGTH,
+  ID_LENGTH,
+  misuse,
+  readKey,
+  readName,
+  readVersion,
+  serializeKey,
+  SIGNATURE_LENGTH,
+} from "./fields.ts";
 import { HASHED, hashWith, sign, verify } from "./signing.ts";
 
 /** Bits of {@link DeviceEntry.suites}. Bits this release does not know are kept. */
@@ -51,6 +65,11 @@ export interface DeviceList {
   readonly signed: Bytes;
 }
 
+/** What {@link acceptDeviceList} must remember of a list accepted before. */
+export interface AcceptedList extends Pick<DeviceList, "user" | "accountKey" | "epoch" | "hash" | "removed"> {
+  readonly devices: readonly Pick<DeviceEntry, "device" | "identityKey">[];
+}
+
 /** What {@link proveDevice} needs. */
 export interface DeviceProofOptions {
   readonly user: string;
@@ -80,7 +99,8 @@ export function proveDevice(crypto: Crypto, random: Random, options: DeviceProof
 /**
  * Sorts and signs a list with the account private key (32 bytes, not kept). The account key in it is derived from that key.
  * The result is decoded again before it is returned, so a list others would refuse is never handed out.
- * @throws {MiyuError} ERR_USAGE for fields out of range, ERR_TOO_LARGE, ERR_DECODE for doubles or impossible epochs, ERR_SIGNATURE for a bad proof
+ * @throws {MiyuError} ERR_USAGE for fields out of range, ERR_TOO_LARGE, ERR_DECODE for doubles or impossible epochs,
+ * ERR_SIGNATURE for a bad proof
  */
 export function signDeviceList(crypto: Crypto, random: Random, accountPrivateKey: Uint8Array, options: DeviceListOptions): DeviceList {
   limit(options.devices.length, MAX_DEVICES);
@@ -121,7 +141,9 @@ export function decodeDeviceList(crypto: Crypto, bytes: Uint8Array): DeviceList 
   const signature = reader.bytes(SIGNATURE_LENGTH);
   reader.end();
   verify(crypto, accountKey, "device list", signature, list);
-  for (const entry of devices) verify(crypto, entry.identityKey, "device proof", entry.proof, ...proofParts(user, accountKey, entry.device));
+  for (const entry of devices) {
+    verify(crypto, entry.identityKey, "device proof", entry.proof, ...proofParts(user, accountKey, entry.device));
+  }
   return { user, accountKey, epoch, previousHash, devices, removed, hash: hashWith(crypto, HASHED.deviceList, list), signed };
 }
 
@@ -131,7 +153,7 @@ export function decodeDeviceList(crypto: Crypto, bytes: Uint8Array): DeviceList 
  * (same epoch and other hash, or the very next epoch on another past), `identity` (a known id with another key, or a known key under
  * another id), `removed` (a removed id back, a removed id forgotten, or a device gone without being named as removed)
  */
-export function acceptDeviceList(crypto: Crypto, known: DeviceList | undefined, next: DeviceList, user: string): "same" | "newer" {
+export function acceptDeviceList(crypto: Crypto, known: AcceptedList | undefined, next: DeviceList, user: string): "same" | "newer" {
   const refuse = (rule: string): never => {
     throw new MiyuError("ERR_DEVICE_LIST", { user, rule });
   };

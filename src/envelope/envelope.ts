@@ -69,8 +69,16 @@ export interface SealedBody {
   readonly slotPlaintext: Bytes;
 }
 
+/** What names an envelope. */
+export interface EnvelopeNames {
+  /** 16 bytes, never used before. */
+  readonly id: Uint8Array;
+  /** 16 bytes. */
+  readonly senderDevice: Uint8Array;
+}
+
 /** Seals padded content under a fresh content key (32 bytes of `random`). `padded` stays the caller's. @throws {MiyuError} ERR_USAGE */
-export function sealBody(crypto: Crypto, random: Random, options: { readonly id: Uint8Array; readonly senderDevice: Uint8Array }, padded: Uint8Array): SealedBody {
+export function sealBody(crypto: Crypto, random: Random, options: EnvelopeNames, padded: Uint8Array): SealedBody {
   const contentKey = random(HASH_LENGTH);
   try {
     const keyHash = hashWith(crypto, HASHED.contentKey, contentKey);
@@ -95,7 +103,7 @@ export function slotTag(crypto: Crypto, id: Uint8Array, device: Uint8Array): Byt
  * Envelope to bytes; slots are sorted by tag.
  * @throws {MiyuError} ERR_TOO_LARGE over 256 slots, 1 MiB, or 65,535 bytes in one slot; ERR_USAGE for two slots of one tag
  */
-export function encodeEnvelope(envelope: { readonly header: EnvelopeHeader; readonly slots: readonly Slot[]; readonly body: Uint8Array }): Bytes {
+export function encodeEnvelope(envelope: Pick<Envelope, "header" | "slots"> & { readonly body: Uint8Array }): Bytes {
   const { header, slots, body } = envelope;
   if (slots.length > MAX_SLOTS) throw new MiyuError("ERR_TOO_LARGE", { size: slots.length, limit: MAX_SLOTS });
   const sorted = [...slots].sort((a, b) => compare(a.tag, b.tag));
@@ -111,7 +119,10 @@ export function encodeEnvelope(envelope: { readonly header: EnvelopeHeader; read
   return concat(...parts, lp32(body));
 }
 
-/** Opposite of {@link encodeEnvelope}. @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION (`what`: envelope, envelope kind, slot kind), ERR_DECODE */
+/**
+ * Opposite of {@link encodeEnvelope}.
+ * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION (`what`: envelope, envelope kind, slot kind), ERR_DECODE
+ */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   if (bytes.length > MAX_ENVELOPE_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_ENVELOPE_LENGTH });
   const reader = new Reader(bytes, "envelope");

@@ -46,7 +46,10 @@ export function hashWith(crypto: Crypto, context: (typeof HASHED)[keyof typeof H
   }
 }
 
-/** XEdDSA by a 32-byte private key over the context of `purpose` and `parts`. Takes 64 bytes of `random`. 64 bytes. @throws {MiyuError} ERR_USAGE */
+/**
+ * XEdDSA by a 32-byte private key over the context of `purpose` and `parts`; 64 bytes. Takes 64 bytes of `random`.
+ * @throws {MiyuError} ERR_USAGE
+ */
 export function sign(crypto: Crypto, random: Random, privateKey: Uint8Array, purpose: SignedPurpose, ...parts: readonly Uint8Array[]): Bytes {
   checkLength(privateKey, HASH_LENGTH, "private key");
   const noise = random(SIGNATURE_LENGTH);

@@ -11,7 +11,7 @@ if (one === undefined || two === undefined) throw new Error("two devices expecte
 const first = bundle(random, "alice", one);
 const key = one.identity.publicKey;
 
-describe("bundle", () => {
+describe("bundle", { timeout: 60_000 }, () => {
   test("round trip, 194 bytes, owning them", () => {
     const source = copy(first.signed);
     const verified = verifyBundle(crypto, "alice", key, source);

@@ -21,7 +21,7 @@ const rule = (run: () => unknown): unknown => {
   return (error.detail as { rule?: string }).rule;
 };
 
-describe("device list bytes", () => {
+describe("device list bytes", { timeout: 60_000 }, () => {
   test("round trip, sorted, owning its bytes", () => {
     const source = copy(alice.list.signed);
     const decoded = decodeDeviceList(crypto, source);

@@ -64,9 +64,8 @@ export const operations: Readonly<Record<string, Operation>> = {
   unpad: (input) => json({ content: unpadContent(bytes(input["padded"])) }),
   encodeContent: (input) => json({ bytes: encodeContent(contentOf(input)) }),
   decodeContent: (input) => {
-    const { control, ...rest } = decodeContent(bytes(input["bytes"]));
-    if (control !== undefined) throw new Error("no control is known");
-    return json(rest);
+    const { senderUser, senderDevice, conversation, sentAt, senderList, recipientList, mediaType, body } = decodeContent(bytes(input["bytes"]));
+    return json({ senderUser, senderDevice, conversation, sentAt, senderList, recipientList, mediaType, body });
   },
   seal: (input) => {
     const options = { id: bytes(input["id"]), senderDevice: bytes(input["senderDevice"]) };

@@ -26,7 +26,7 @@ function answer(operation: Operation | undefined, input: Fields): Pick<VectorCas
 
 const expected = ({ expect: code, output }: VectorCase): Pick<VectorCase, "expect" | "output"> => ({ expect: code, ...(output === undefined ? {} : { output }) });
 
-describe("vectors", () => {
+describe("vectors", { timeout: 120_000 }, () => {
   test("the file is what the library makes today", () => {
     expect(about).toBe(ABOUT);
     expect(cases).toEqual(makeCases());

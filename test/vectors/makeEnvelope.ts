@@ -218,7 +218,7 @@ export function makeCases(): VectorCase[] {
   badContent("ERR_VERSION", "version 2", contentBytes.with(0, 2));
   badContent("ERR_VERSION", "a control byte", contentBytes.with(1, 1));
   badContent("ERR_DECODE", "conversation kind 3", contentBytes.with(33, 3));
-  badContent("ERR_DECODE", "list marker 2", contentBytes.with(75, 2));
+  badContent("ERR_DECODE", "list marker 2", concat(contentBytes.slice(0, 75), Uint8Array.of(2), contentBytes.slice(112)));
   badContent("ERR_DECODE", "time above 2^53 - 1", contentBytes.with(3, 0x20));
   badContent("ERR_DECODE", "sender is not UTF-8", contentBytes.with(12, 0xff));
   badContent("ERR_DECODE", "truncated", contentBytes.slice(0, -1));
