@@ -135,8 +135,8 @@ class Batch {
   }
 }
 
-/** Stops `fn` inside `need`. Never leaves this file. */
-const RESTART = Symbol("restart");
+/** Stops `fn` inside `need`. Should `fn` swallow it, its attempt is dropped all the same. */
+class Restart extends Error {}
 
 /** One run of one job: its view, its writes, its hooks. */
 class Attempt implements RawView {
@@ -191,7 +191,7 @@ class Attempt implements RawView {
     const missing = keys.filter((key) => !this.#named.has(key));
     if (missing.length === 0) return;
     this.missing = missing;
-    throw RESTART;
+    throw new Restart();
   }
 
   afterCommit(hook: () => void): void {
@@ -206,8 +206,6 @@ class Attempt implements RawView {
 
   #checkLive(): void {
     if (!this.#live) throw new MiyuError("ERR_USAGE", { reason: "the view of a transaction is valid only while its function runs" });
-    // `fn` swallowed the signal of `need`: it must not go on, and what it did is dropped.
-    if (this.missing.length > 0) throw RESTART;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The store contract in a real browser, and what only IndexedDB can do wrong. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { commands } from "vitest/browser";
+import { cdp, commands, server } from "vitest/browser";
 import { nobleCrypto } from "../../src/crypto/noble.ts";
 import { MiyuError } from "../../src/errors.ts";
 import { indexedDbStore } from "../../src/store/indexeddb.ts";
@@ -196,6 +196,36 @@ describe("indexeddb", () => {
     expect(outcomes).toEqual(["ERR_STORE_UNAVAILABLE", "ERR_STORE_UNAVAILABLE", "ERR_STORE_UNAVAILABLE"]);
     expect(hooks).toBe(0);
     expect((await raw.list("")).map(([rawKey, value]) => [rawKey, ...value])).toEqual([[a, 1]]);
+  });
+
+  test.skipIf(server.browser !== "chromium")("out of space: ERR_QUOTA and nothing is written (only Chromium lets a test set the quota)", async () => {
+    // An origin that has not used its storage yet: Chromium looks at the quota again only when what it remembers does not suffice.
+    const elsewhere = new URL("/test/browser/blank.html", location.href);
+    elsewhere.hostname = elsewhere.hostname === "localhost" ? "127.0.0.1" : "localhost";
+    await cdp().send("Storage.overrideQuotaForOrigin", { origin: elsewhere.origin, quotaSize: 100_000 });
+    try {
+      const seen = await commands.inNewTab<unknown>(elsewhere.href, `
+        const [{ indexedDbStore }, { openVault }, { nobleCrypto }] = await Promise.all(
+          ["store/indexeddb", "store/vault", "crypto/noble"].map((path) => import("/src/" + path + ".ts")));
+        const vault = await openVault(indexedDbStore({ name: ${JSON.stringify(name)} }), nobleCrypto, (n) => crypto.getRandomValues(new Uint8Array(n)));
+        const [session, outbox] = [{ kind: "session", id: "alice/1" }, { kind: "outbox", id: "1" }];
+        await vault.transact([session], (view) => view.put(session, Uint8Array.of(1)));
+        let hooks = 0;
+        const write = (size) => vault.transact([session, outbox], (view) => {
+          view.put(session, Uint8Array.of(2));
+          view.put(outbox, new Uint8Array(size));
+          view.afterCommit(() => hooks++);
+        }).then(() => "fulfilled", (error) => error.code);
+        const codes = await Promise.all([write(1_000_000), write(1_000_000)]);
+        const kept = [...(await vault.list("session")), ...(await vault.list("outbox"))].map(({ id, value }) => [id, ...value]);
+        const afterwards = await write(10);
+        await vault.close();
+        return { codes, kept, afterwards, hooks };
+      `);
+      expect(seen).toEqual({ codes: ["ERR_QUOTA", "ERR_QUOTA"], kept: [["alice/1", 1]], afterwards: "fulfilled", hooks: 1 });
+    } finally {
+      await cdp().send("Storage.overrideQuotaForOrigin", { origin: elsewhere.origin });
+    }
   });
 
   test("every transaction is strict, and only one object store is in it", async () => {

@@ -74,7 +74,7 @@ describe("group commit", () => {
     ];
     const outcomes = Promise.allSettled(jobs);
     await release(broken);
-    expect((await outcomes).map((outcome) => outcome.status === "rejected" && outcome.reason)).toEqual([broken, broken]);
+    expect((await outcomes).map((outcome) => outcome.status === "rejected" && (outcome.reason as unknown))).toEqual([broken, broken]);
     expect(hooks).toBe(0);
     const next = queue.submit(["a"], (view) => view.get("a"));
     await release();

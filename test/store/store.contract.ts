@@ -137,7 +137,7 @@ export function storeContract(name: string, make: () => Promise<StoreFixture>): 
       const thenables = [
         () => Promise.resolve(1),
         () => Promise.reject(new Error("never seen")),
-        // eslint would call it what it is: an object made to look like a promise.
+        // Made to look like a promise.
         () => ({ ["then"]: (resolve: (value: number) => void) => { resolve(1); } }),
       ];
       for (const result of thenables) {

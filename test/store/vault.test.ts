@@ -4,6 +4,7 @@ import { sodiumCrypto } from "../../src/crypto/sodium.ts";
 import { MiyuError } from "../../src/errors.ts";
 import { indexedDbStore } from "../../src/store/indexeddb.ts";
 import { memoryMedium, memoryStore } from "../../src/store/memory.ts";
+import { openRecordAt, placeOf, sealRecord, type RecordPlace, type VaultKeys } from "../../src/store/sealedRecord.ts";
 import type { RecordKey } from "../../src/store/types.ts";
 import { HEADER_KEY, openVault } from "../../src/store/vault.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
@@ -49,6 +50,36 @@ describe("vault", () => {
     await expect(openVault(raw, nobleCrypto, random)).rejects.toSatisfy((error) => MiyuError.is(error, "ERR_STORE_CORRUPT"));
     expect(await raw.list("")).toHaveLength(1);
     await raw.close();
+  });
+});
+
+describe("sealed record", () => {
+  const keys: VaultKeys = { storeId: random(16), activeKid: 1, recordKeys: new Map([[1, random(32)], [2, random(32)]]), indexKey: random(32) };
+  const place = placeOf(nobleCrypto, keys, key);
+  const frame = sealRecord(nobleCrypto, keys, place, 7, Uint8Array.of(1, 2, 3), random(24));
+
+  test("opens in its place, under whichever key is active", () => {
+    for (const activeKid of [1, 2]) expect(openRecordAt(nobleCrypto, { ...keys, activeKid }, place, frame)).toEqual({ id: key.id, value: Uint8Array.of(1, 2, 3), revision: 7 });
+    expect(frame.subarray(0, 16)).toEqual(Uint8Array.of(0xe2, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7));
+  });
+
+  test("is bound to its store, its key id, its kind and its identifier", () => {
+    const elsewhere: [VaultKeys, RecordPlace][] = [
+      [{ ...keys, storeId: random(16) }, place],
+      [{ ...keys, recordKeys: new Map([[1, random(32)]]) }, place],
+      [{ ...keys, recordKeys: new Map([[2, random(32)]]) }, place],
+      [keys, placeOf(nobleCrypto, keys, { ...key, kind: "archivedSession" })],
+      [keys, placeOf(nobleCrypto, keys, { ...key, id: "alice/2" })],
+      [keys, { ...place, key: { ...key, id: "alice/2" } }],
+    ];
+    for (const [otherKeys, otherPlace] of elsewhere) {
+      expect(() => openRecordAt(nobleCrypto, otherKeys, otherPlace, frame)).toThrow(expect.objectContaining({ code: "ERR_STORE_CORRUPT" }));
+    }
+    // The same key under another id: the id is in the frame's head, and the head is authenticated.
+    const renamed = new Uint8Array(frame);
+    renamed[7] = 2;
+    const recordKeys = new Map([[2, keys.recordKeys.get(1) ?? random(32)]]);
+    expect(() => openRecordAt(nobleCrypto, { ...keys, recordKeys }, place, renamed)).toThrow(expect.objectContaining({ code: "ERR_STORE_CORRUPT" }));
   });
 });
 
