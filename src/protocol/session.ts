@@ -3,7 +3,7 @@
  * (docs/interop.md; the same rules as Sesame §3 has for one device). A record is never written to. A step that throws changed nothing, and a
  * message that does not decrypt says ERR_DECRYPT and no more, whichever session or check refused it.
  */
-import { copy, equal, type Bytes } from "../bytes.ts";
+import { copy, equal, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import { CLASSIC_VERSION, decodePreKeySignalMessage, decodeSignalMessage, type PreKeySignalMessage } from "./messages.ts";
@@ -149,9 +149,11 @@ export function decryptPreKeySignalMessage(
   try {
     opened = decryptWith(crypto, random, session, parsed.message, options);
   } catch (error) {
-    if (!found) for (const secret of secretsOf(session)) secret.fill(0);
+    if (!found) wipe(...secretsOf(session));
     throw error;
   }
+  // The state a new session was born with is never committed, so what the first message left behind goes at once.
+  if (!found) wipe(...opened.spent);
   const rest = found?.rest ?? archive(record);
   return {
     state: { current: opened.state, previous: rest.previous },
@@ -163,7 +165,7 @@ export function decryptPreKeySignalMessage(
       ...(oneTimePreKeyId !== undefined && { oneTimePreKeyId }),
       established: !found,
     },
-    spent: [...opened.spent, ...rest.spent],
+    spent: found ? [...opened.spent, ...rest.spent] : rest.spent,
   };
 }
 
