@@ -1,4 +1,4 @@
-// Counts per project (Node, each engine), and as the very last line of the run "N passed, N failed, N skipped" over all of them.
+// What was skipped and why, counts per project (Node, each engine), and as the very last line "N passed, N failed, N skipped" over all of them.
 // An error outside of any test, and a file that could not be run, count as failed.
 import type { Reporter, SerializedError, TestModule } from "vitest/node";
 
@@ -20,14 +20,16 @@ export class CountsReporter implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     const projects = new Map<string, Counts>();
+    const skips: string[] = [];
     const total: Counts = { passed: 0, failed: errors.length, skipped: 0 };
     for (const module of modules) {
       const counts = projects.get(module.project.name) ?? { passed: 0, failed: 0, skipped: 0 };
       projects.set(module.project.name, counts);
       let seen = 0;
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        counts[state === "pending" ? "failed" : state]++;
+        const result = test.result();
+        counts[result.state === "pending" ? "failed" : result.state]++;
+        if (result.state === "skipped") skips.push(`skipped in ${module.project.name}: ${test.fullName} (${result.note ?? "no reason given"})`);
         seen++;
       }
       if (module.errors().length > 0 || (seen === 0 && module.state() !== "skipped")) counts.failed++;
@@ -39,7 +41,7 @@ export class CountsReporter implements Reporter {
     }
     if (total.failed > 0) process.exitCode = 1;
     process.once("exit", () => {
-      for (const note of this.#notes) process.stdout.write(`${note}\n`);
+      for (const note of [...skips, ...this.#notes]) process.stdout.write(`${note}\n`);
       for (const [name, counts] of projects) process.stdout.write(`${name}: ${line(counts)}\n`);
       process.stdout.write(`${line(total)}\n`);
     });
