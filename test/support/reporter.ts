@@ -29,7 +29,7 @@ export class CountsReporter implements Reporter {
       for (const test of module.children.allTests()) {
         const result = test.result();
         counts[result.state === "pending" ? "failed" : result.state]++;
-        if (result.state === "skipped") skips.push(`skipped in ${module.project.name}: ${test.fullName} (${result.note ?? "no reason given"})`);
+        if (result.state === "skipped") skips.push(`skipped in ${module.project.name}: ${test.fullName}${result.note === undefined ? "" : ` (${result.note})`}`);
         seen++;
       }
       if (module.errors().length > 0 || (seen === 0 && module.state() !== "skipped")) counts.failed++;
