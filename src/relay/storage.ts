@@ -96,11 +96,14 @@ export async function levelStorage(directory: string): Promise<RelayStorage> {
   }
 
   return {
-    get: async (key) => level.get(key),
+    async get(key) {
+      const value = await level.get(key);
+      return value === undefined ? undefined : plain(value);
+    },
     async rows(prefix, { after, limit = -1 } = {}) {
       const from = after === undefined || compare(after, prefix) < 0 ? { gte: prefix } : { gt: after };
       const found = await level.iterator({ ...from, lt: successor(prefix), limit: limit === Infinity ? -1 : limit }).all();
-      return found.map(([key, value]) => ({ key, value }));
+      return found.map(([key, value]) => ({ key: plain(key), value: plain(value) }));
     },
     write: async (changes) =>
       new Promise((done, failed) => {
@@ -112,6 +115,11 @@ export async function levelStorage(directory: string): Promise<RelayStorage> {
       await level.close();
     },
   };
+}
+
+/** The same memory without the ways of a `Buffer`, whose `slice` shares. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The smallest key after every key that begins with `prefix`. */
