@@ -71,7 +71,56 @@ describe("indexeddb", () => {
       if (subtle !== undefined) Object.defineProperty(Crypto.prototype, "subtle", subtle);
     }
     // And it stays so where one could be kept: the header says how its key is wrapped.
-    expect((await openSealed()).protection).toBe("key-record");
+    const later = await openSealed();
+    expect(later.protection).toBe("key-record");
+    await later.close();
+    await edit(name, (records) => {
+      records.delete(IDBKeyRange.bound(".key-", ".key-\uffff"));
+    });
+    expect(await codeOf(openSealed())).toBe("ERR_STORE_LOST");
+  });
+
+  test.each(["refuses it", "takes it and keeps null"])("a browser that %s: the CryptoKey is not relied on", async (how) => {
+    const put = IDBObjectStore.prototype.put;
+    let refused = 0;
+    try {
+      IDBObjectStore.prototype.put = function (this: IDBObjectStore, value: unknown, ...rest: [IDBValidKey?]) {
+        if (!(value instanceof CryptoKey)) return put.call(this, value, ...rest);
+        refused++;
+        if (how === "refuses it") throw new DOMException("a key cannot be cloned", "DataCloneError");
+        return put.call(this, null, ...rest);
+      };
+      const vault = await openSealed();
+      expect(vault.protection).toBe("key-record");
+      await vault.transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+    } finally {
+      IDBObjectStore.prototype.put = put;
+    }
+    expect(refused).toBe(1);
+    expect(await (await openSealed()).transact([key], (view) => view.get(key))).toEqual(Uint8Array.of(1));
+  });
+
+  test("a tab that is late with its device key does not replace the one in use", async () => {
+    const late = gate(SubtleCrypto.prototype, "generateKey");
+    const second = openSealed();
+    await late.reached;
+    const first = await openSealed();
+    await first.transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+    late.release();
+    for (const vault of [await second, await openSealed()]) expect(await vault.transact([key], (view) => view.get(key))).toEqual(Uint8Array.of(1));
+  });
+
+  test("a tab that is late with its device key, but first with the header, wraps under the key that was kept", async () => {
+    const lateKey = gate(SubtleCrypto.prototype, "generateKey");
+    const second = openSealed();
+    await lateKey.reached;
+    const lateHeader = gate(SubtleCrypto.prototype, "encrypt");
+    const first = openSealed();
+    await lateHeader.reached;
+    lateKey.release();
+    await (await second).transact([key], (view) => { view.put(key, Uint8Array.of(1)); });
+    lateHeader.release();
+    for (const vault of [await first, await openSealed()]) expect(await vault.transact([key], (view) => view.get(key))).toEqual(Uint8Array.of(1));
   });
 
   test("a second tab races on the same vault: nothing is lost, both get the same key", async () => {
@@ -173,6 +222,24 @@ describe("indexeddb", () => {
     expect(await raw.transact([record], (view) => view.get(record))).toEqual(Uint8Array.of(1));
   });
 
+  test("a write the browser refuses takes the writes before it back", async () => {
+    const raw = openRaw();
+    const records = ["02" + "aa".repeat(16), "02" + "bb".repeat(16)];
+    const put = IDBObjectStore.prototype.put;
+    let writes = 0;
+    try {
+      IDBObjectStore.prototype.put = function (this: IDBObjectStore, ...rest: Parameters<typeof put>) {
+        if (++writes === 2) throw new DOMException("no", "DataError");
+        return put.apply(this, rest);
+      };
+      expect(await codeOf(raw.transact(records, (view) => { for (const record of records) view.put(record, Uint8Array.of(1)); }))).toBe("ERR_STORE_UNAVAILABLE");
+    } finally {
+      IDBObjectStore.prototype.put = put;
+    }
+    expect(writes).toBe(2);
+    expect(await raw.list("")).toEqual([]);
+  });
+
   test("what the browser refuses to commit is written nowhere, and every call of the batch is told", async () => {
     const raw = openRaw();
     const [a, b] = ["02" + "aa".repeat(16), "02" + "bb".repeat(16)];
@@ -246,6 +313,22 @@ describe("indexeddb", () => {
     for (const [scope, , options] of writes) expect([scope, options]).toEqual(["records", { durability: "strict" }]);
   });
 });
+
+/** Holds the first call of an asynchronous method until it is released; later calls pass. */
+function gate(target: SubtleCrypto, method: "generateKey" | "encrypt"): { readonly reached: Promise<void>; release(): void } {
+  const original = Reflect.get(target, method) as (...rest: unknown[]) => Promise<unknown>;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => { release = resolve; });
+  const reached = new Promise<void>((resolve) => {
+    Reflect.set(target, method, async function (this: SubtleCrypto, ...rest: unknown[]) {
+      Reflect.set(target, method, original);
+      resolve();
+      await released;
+      return original.apply(this, rest);
+    });
+  });
+  return { reached, release };
+}
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
