@@ -144,6 +144,8 @@ export function decryptPreKeySignalMessage(
   const parsed = decodePreKeySignalMessage(message);
   const found = findSession(record, parsed);
   if (found && !crypto.equal(found.state.remoteIdentityKey, parsed.identityKey)) throw new MiyuError("ERR_DECRYPT");
+  // Before anything is derived, because it may ask for the session it gives up to be loaded.
+  const rest = found?.rest ?? archive(record);
   const { state: session, oneTimePreKeyId }: OpeningSession = found ?? establish(crypto, local, preKeys, parsed);
   let opened: Step<SessionState, Bytes>;
   try {
@@ -154,7 +156,6 @@ export function decryptPreKeySignalMessage(
   }
   // The state a new session was born with is never committed, so what the first message left behind goes at once.
   if (!found) wipe(...opened.spent);
-  const rest = found?.rest ?? archive(record);
   return {
     state: { current: opened.state, previous: rest.previous },
     output: {
@@ -255,7 +256,7 @@ function loadUndamaged(entry: ArchivedSession): SessionState | undefined {
   try {
     return entry.load();
   } catch (error) {
-    if (MiyuError.is(error, "ERR_STORE_CORRUPT")) return undefined;
+    if (MiyuError.is(error, "ERR_STORE_CORRUPT") || MiyuError.is(error, "ERR_VERSION")) return undefined;
     throw error;
   }
 }

@@ -37,6 +37,12 @@ export const NOW = 1_700_000_000_000;
 /** Counters are written big-endian into the plaintext, so a test can see which message it got. */
 export const numbered = (n: number): Bytes => concat(u32be(n), new Uint8Array(n % 37));
 
+/** A message as it came. */
+export interface Received {
+  readonly kind: EncryptedMessage["kind"];
+  readonly message: Uint8Array;
+}
+
 /** One device with its keys and its record of the sessions with one peer. */
 export class Device implements PreKeySource {
   readonly random: SeededRandom;
@@ -91,7 +97,7 @@ export class Device implements PreKeySource {
   }
 
   /** Decrypts and commits; a throw leaves everything as it was. */
-  decrypt({ kind, message }: EncryptedMessage, options: DecryptOptions = {}): Bytes {
+  decrypt({ kind, message }: Received, options: DecryptOptions = {}): Bytes {
     if (kind === "signal") return this.#commit(decryptSignalMessage(this.#crypto, this.random.bytes, this.record, message, options)).plaintext;
     const step = decryptPreKeySignalMessage(this.#crypto, this.random.bytes, this.record, this.local, this, message, options);
     const { plaintext, established, oneTimePreKeyId, signedPreKeyId, baseKey } = this.#commit(step);

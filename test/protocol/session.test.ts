@@ -352,6 +352,14 @@ describe("refused, with nothing changed:", () => {
     }
   });
 
+  test("a one-time prekey id of 0 means none where no key 0 is held, and never makes up for another", () => {
+    const [alice, bob] = pair(random, false);
+    expect(bob.decrypt(rewrap(alice.encrypt(numbered(0)).message, { oneTimePreKeyId: 0 }))).toEqual(numbered(0));
+    const [carol, dave] = pair(random);
+    refused(dave, "ERR_DECRYPT", () => dave.decrypt(rewrap(carol.encrypt(numbered(0)).message, { oneTimePreKeyId: 0 })));
+    expect(dave.oneTime.size).toBe(1);
+  });
+
   test("a first message with its one-time prekey taken out, or another one put in", () => {
     const [alice, bob] = pair(random);
     bob.bundle();

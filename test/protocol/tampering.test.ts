@@ -1,13 +1,11 @@
 import { describe, expect, test } from "vitest";
-import type { Bytes } from "../../src/bytes.ts";
-import type { EncryptedMessage } from "../../src/protocol/index.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
-import { acquainted, codeOf, Device, numbered, pair } from "./parties.ts";
+import { acquainted, codeOf, Device, numbered, pair, type Received } from "./parties.ts";
 
 const random = seededRandom(testSeed("tampering"));
 
 /** Flips every bit of every byte, one at a time, and reports the places (byte, bit) at which the message still opened. */
-function opensAt(device: Device, { kind, message }: EncryptedMessage): string[] {
+function opensAt(device: Device, { kind, message }: Received): string[] {
   const opened: string[] = [];
   const before = device.snapshot();
   const record = device.record;
@@ -72,7 +70,7 @@ describe("every bit of a message flipped", () => {
     for (const [device, sent] of [[bob, alice.encrypt(numbered(1))], [dave, carol.encrypt(numbered(1))]] as const) {
       const before = device.snapshot();
       for (let length = 0; length < sent.message.length; length++) {
-        expect(codeOf(() => device.decrypt({ ...sent, message: sent.message.slice(0, length) as Bytes }))).toMatch(/^ERR_(DECODE|DECRYPT|VERSION)$/);
+        expect(codeOf(() => device.decrypt({ ...sent, message: sent.message.slice(0, length) }))).toMatch(/^ERR_(DECODE|DECRYPT|VERSION)$/);
       }
       const longer = new Uint8Array(sent.message.length + 1);
       longer.set(sent.message);
