@@ -107,7 +107,7 @@ const NO_BODY: readonly number[] = [204, 205, 304];
 
 async function expectStatus(response: Response, status: number, size = 0): Promise<Response> {
   if (response.status === status) return response;
-  const said = await jsonOf(response).catch(() => ({}) as Readonly<Record<string, unknown>>);
+  const said = await jsonOf(response).catch((): Readonly<Record<string, unknown>> => ({}));
   const reason = typeof said["error"] === "string" ? said["error"] : `status ${String(response.status)}`;
   if (response.status === 413) throw new MiyuError("ERR_TOO_LARGE", { size, limit: typeof said["limit"] === "number" ? said["limit"] : 0 });
   if (response.status < 500 && response.status !== 429 && response.status !== 408) throw new MiyuError("ERR_TRANSPORT_REJECTED", { reason });

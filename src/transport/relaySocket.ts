@@ -1,31 +1,22 @@
 /**
  * The WebSocket of one device to a relay, kept open: hello, heartbeat, reconnection with exponential back-off and full jitter,
- * sends that stay pending until the relay accepted or refused them, deliveries in order and their acknowledgements.
+ * and sends that stay pending until the relay accepted or refused them. What comes in goes to the inbox.
  */
 import { copy, type Bytes } from "../bytes.ts";
 import { MiyuError } from "../errors.ts";
-import { deliveryQueue, stateSource, untilAborted, type Subscriber } from "./delivery.ts";
-import {
-  decodeServerFrame,
-  encodeClientFrame,
-  idBytes,
-  MAX_ACKS,
-  RELAY_CLOSE,
-  type Parcel,
-  type RelayDest,
-  type ServerFrame,
-} from "./relayFrames.ts";
-import type { DeviceId, FrameClass, InFrame, Sent, UserId } from "./types.ts";
+import { stateSource, untilAborted, type Subscriber } from "./delivery.ts";
+import { decodeServerFrame, encodeClientFrame, idBytes, RELAY_CLOSE, type RelayDest, type ServerFrame } from "./relayFrames.ts";
+import { relayInbox } from "./relayInbox.ts";
+import type { DeviceId, FrameClass, Sent, UserId } from "./types.ts";
 
 /** What is used of a WebSocket; the browser's and that of the package `ws` fit. */
 export interface WebSocketLike {
   binaryType: string;
   send(bytes: Bytes): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: "open", listener: () => void): void;
+  addEventListener(type: "open" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(type: "close", listener: (event: { readonly code: number }) => void): void;
-  addEventListener(type: "error", listener: () => void): void;
 }
 
 /** Makes a socket. */
@@ -78,20 +69,22 @@ interface Pending {
   waiting: number;
 }
 
-/** A mailbox id that says "I know none". */
-const NO_MAILBOX = "A".repeat(22);
-/** Pauses before a frame whose subscriber failed is offered again. */
-const RETRY_MS = [200, 1_000, 5_000];
 const CONNECT_TIMEOUT_MS = 15_000;
 const CLOSE_GRACE_MS = 1_000;
 
 /** A connection that opens at the first `attach`. */
 export function relaySocket(options: RelaySocketOptions): RelaySocket {
-  const queue = deliveryQueue(RETRY_MS);
+  const inbox = relayInbox(options.user, (frame) => {
+    // Before its welcome a socket takes nothing but the hello.
+    if (!welcomed || closed) return false;
+    socket?.send(encodeClientFrame(frame));
+    return true;
+  });
   const state = stateSource("offline");
   const pending = new Map<string, Pending>();
   let device: DeviceId | undefined;
   let socket: WebSocketLike | undefined;
+  let welcomed = false;
   let connecting = false;
   let fatal: MiyuError | undefined;
   let paused = false;
@@ -103,18 +96,12 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
   let nextRequest = 1;
   let nonce = 0;
   let maxBody = Infinity;
-  // Of the mailbox: its id, the highest sequence received, the highest settled, what was acknowledged lately and what not yet told.
-  let mailbox = NO_MAILBOX;
-  let received = 0;
-  let settled = 0;
-  let lately: number[] = [];
-  let untold: number[] = [];
-  let telling = false;
 
   /** Lets go of the present socket; whatever it says from now on is not heard. */
   function drop(code?: number): void {
     const old = socket;
     socket = undefined;
+    welcomed = false;
     clearInterval(watchdog);
     state.set("offline");
     try {
@@ -175,7 +162,7 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
       closedBecause(code);
     };
     fresh.addEventListener("open", () => {
-      if (current()) fresh.send(encodeClientFrame({ kind: "hello", token, device: as, mailbox, cursor: received }));
+      if (current()) fresh.send(encodeClientFrame({ kind: "hello", token, device: as, ...inbox.position }));
     });
     fresh.addEventListener("message", ({ data }) => {
       if (!current()) return;
@@ -213,7 +200,7 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
     // A welcome alone proves little: a relay that fails right after it is asked ever more rarely.
     if (frame.kind !== "welcome") attempt = 0;
     if (frame.kind === "welcome") welcome(frame);
-    else if (frame.kind === "deliver") deliver(frame.sequence, frame.parcel);
+    else if (frame.kind === "deliver") inbox.deliver(frame.sequence, frame.parcel);
     else if (frame.kind !== "pong") {
       const one = [...pending.values()].find(({ request }) => request === frame.request);
       if (one === undefined) return;
@@ -228,17 +215,12 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
       fail(new MiyuError("ERR_TRANSPORT_REJECTED", { reason: "the token belongs to another user" }));
       return;
     }
-    if (frame.mailbox !== mailbox) {
-      mailbox = frame.mailbox;
-      [received, settled, lately, untold] = [0, 0, [], []];
-    }
     maxBody = frame.maxBody;
     silent = false;
     clearInterval(watchdog);
     watchdog = setInterval(beat, options.heartbeatMs);
-    // Acknowledgements that the last connection may have swallowed; more than a window of them cannot be missing.
-    untold = [...new Set([...lately, ...untold])];
-    tell();
+    welcomed = true;
+    inbox.begin(frame.mailbox);
     for (const one of [...pending.values()]) transmit(one);
     state.set("online");
   }
@@ -253,56 +235,6 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
     socket?.send(encodeClientFrame({ kind: "ping", nonce: nonce++ % 2 ** 32 }));
   }
 
-  function deliver(sequence: number, parcel: Parcel): void {
-    if (sequence <= received) return;
-    received = sequence;
-    const from = mailbox;
-    let taken = false;
-    let acked = false;
-    let told = false;
-    const tellOnce = (): void => {
-      if (!taken || !acked || told || mailbox !== from) return;
-      told = true;
-      lately = [...lately, sequence].slice(-MAX_ACKS);
-      untold.push(sequence);
-      tellSoon();
-    };
-    const frame: InFrame = {
-      from: parcel.from,
-      conversation: { kind: "direct", peer: parcel.from === options.user ? parcel.to : parcel.from },
-      body: parcel.body,
-      id: parcel.id,
-      at: parcel.at,
-      ...(parcel.from === options.user ? { replay: "own-device" } : {}),
-      ack() {
-        acked = true;
-        tellOnce();
-      },
-    };
-    void queue.push(frame).then((was) => {
-      taken = was;
-      if (mailbox === from) settled = Math.max(settled, sequence);
-      tellOnce();
-      tellSoon();
-    });
-  }
-
-  function tellSoon(): void {
-    if (telling) return;
-    telling = true;
-    queueMicrotask(() => {
-      telling = false;
-      tell();
-    });
-  }
-
-  /** Tells the relay what is settled here and what it may forget; without a connection it waits for the next one. */
-  function tell(): void {
-    if (socket === undefined || mailbox === NO_MAILBOX || closed) return;
-    do socket.send(encodeClientFrame({ kind: "ack", cursor: settled, sequences: untold.splice(0, MAX_ACKS) }));
-    while (untold.length > 0);
-  }
-
   function transmit({ request, frame, reject }: Pending): void {
     if (frame.body.length > maxBody) {
       pending.delete(frame.key);
@@ -311,7 +243,8 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
   }
 
   function enqueue(frame: RelaySend): Pending {
-    let [resolve, reject] = [(_: Sent): void => undefined, (_: MiyuError): void => undefined];
+    let resolve: (sent: Sent) => void = () => undefined;
+    let reject: (error: MiyuError) => void = () => undefined;
     const result = new Promise<Sent>((yes, no) => {
       [resolve, reject] = [yes, no];
     });
@@ -356,7 +289,7 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
         if (--one.waiting === 0 && pending.get(frame.key) === one) pending.delete(frame.key);
       }
     },
-    subscribe: (on) => queue.subscribe(on),
+    subscribe: (on) => inbox.subscribe(on),
     onState: (on) => state.on(on),
     pause() {
       paused = true;
@@ -371,11 +304,11 @@ export function relaySocket(options: RelaySocketOptions): RelaySocket {
     async close() {
       if (closed) return;
       const last = socket;
-      if (state.present === "online") tell();
+      if (state.present === "online") inbox.flush();
       closed = true;
       stopRetry();
       page.removeEventListener?.("online", comeBack);
-      queue.close();
+      inbox.close();
       for (const one of [...pending.values()]) one.reject(new MiyuError("ERR_CLOSED", { what: "transport" }));
       pending.clear();
       const gone = new Promise<void>((resolve) => {

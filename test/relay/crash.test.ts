@@ -99,7 +99,7 @@ describe("a relay killed with SIGKILL", () => {
     expect(await alice.stock?.(device, keys)).toBe(200);
     const handedOut: string[] = [];
     let unanswered = 0;
-    let working = true;
+    const work = { going: true };
     const claimers = USERS.slice(2).map(async (user) => {
       const { directory } = connect(relay.url, user);
       for (let answers = 0; answers < 3; ) {
@@ -113,10 +113,10 @@ describe("a relay killed with SIGKILL", () => {
         }
       }
     });
-    const finished = Promise.all(claimers).finally(() => (working = false));
+    const finished = Promise.all(claimers).finally(() => (work.going = false));
     for (let crashes = 0; crashes < 3; crashes++) {
       const enough = handedOut.length + 20;
-      while (working && handedOut.length < enough) await pause(1);
+      while (work.going && handedOut.length < enough) await pause(1);
       await relay.crash();
       // What a lost answer makes a client do: stock the same keys again.
       await alice.stock?.(device, keys).catch(() => undefined);

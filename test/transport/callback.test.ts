@@ -96,13 +96,18 @@ describe("callback adapter", () => {
       send: quiet,
       onMessage(receive) {
         push = receive;
-        return () => void unregistered++;
+        return () => {
+          unregistered++;
+        };
       },
     });
     const got = inbox(transport);
     let acked = 0;
+    const countAck = (): void => {
+      acked++;
+    };
     const raw = { vendor: true };
-    push?.({ from: "bob", text, group: "team", id: "7", at: 99, replay: "history", raw, ack: () => void acked++ });
+    push?.({ from: "bob", text, group: "team", id: "7", at: 99, replay: "history", raw, ack: countAck });
     push?.({ from: "alice", to: "bob", text, replay: "own-device" });
     const [first, second] = await got.count(2);
     expect(first).toMatchObject({ from: "bob", conversation: { kind: "group", group: "team" }, id: "7", at: 99, replay: "history", raw });

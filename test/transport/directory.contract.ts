@@ -55,7 +55,7 @@ export function directoryContract(name: string, makeWorld: () => Promise<Directo
       expect(await alice.stock?.(device, keys.slice(20))).toBe(30);
       const claimers = await Promise.all(Array.from({ length: 20 }, (_, i) => world.as(`claimer ${String(i)}`)));
       const perClaimer = Math.min(2, claimsPerClaimer);
-      const claims = await Promise.all(claimers.flatMap((one) => Array.from({ length: perClaimer }, () => one.claim?.("alice", device))));
+      const claims = await Promise.all(claimers.flatMap((one) => Array.from({ length: perClaimer }, async () => one.claim?.("alice", device))));
       const handedOut = claims.flatMap((key) => (key === undefined ? [] : [toBase64url(key)]));
       expect(handedOut).toHaveLength(Math.min(30, 20 * perClaimer));
       expect(new Set(handedOut).size).toBe(handedOut.length);

@@ -156,7 +156,9 @@ describe("memory network", () => {
     const network = memoryNetwork();
     const [alice, bob] = [network.adapter("alice").directory, network.adapter("bob").directory];
     let heard = 0;
-    const stop = bob?.watch("alice", () => void heard++);
+    const stop = bob?.watch("alice", () => {
+      heard++;
+    });
     const version = await alice?.publish(utf8("one"), null);
     stop?.();
     await alice?.publish(utf8("two"), version ?? null);

@@ -1,7 +1,17 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { WebSocket as NodeWebSocket } from "ws";
 import { fromUtf8, toBase64url, utf8 } from "../../src/bytes.ts";
 import { createRelay, type Relay, type RelayOptions } from "../../src/relay/index.ts";
-import { webSocketAdapter, type WebSocketAdapter, type WebSocketAdapterOptions } from "../../src/transport/websocket.ts";
+import {
+  webSocketAdapter,
+  type WebSocketAdapter,
+  type WebSocketAdapterOptions,
+  type WebSocketConstructor,
+  type WebSocketLike,
+} from "../../src/transport/websocket.ts";
 import type { Adapter } from "../../src/transport/types.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
 import { directoryContract } from "./directory.contract.ts";
@@ -75,6 +85,76 @@ describe("websocket adapter", () => {
     await transport.close();
   });
 
+  test("a socket class is taken as given: the browser's type fits, that of ws works", async () => {
+    const typed = (option: WebSocketConstructor): WebSocketConstructor => option;
+    if (typeof WebSocket === "function") expect(typed(WebSocket)).toBe(WebSocket);
+    const relay = await startRelay();
+    let made = 0;
+    class Counted extends NodeWebSocket {
+      constructor(url: string) {
+        super(url);
+        made++;
+      }
+    }
+    const alice = connect(relay, "alice", { WebSocket: typed(Counted), url: relay.url.replace("http", "ws") });
+    expect(await codeOf(alice.transport.send(frameTo(alice.transport, "bob", "x")))).toBe("resolved");
+    expect(made).toBe(1);
+    await alice.transport.close();
+    await relay.close();
+  });
+
+  test("back-off doubles its ceiling up to the greatest, with full jitter", async () => {
+    const draws: number[] = [];
+    const drawn = [0.5, 0, 0.25, 0.999, 0.1, 0.2];
+    let attempts = 0;
+    // Never opens: each attempt closes at once, so every pause is drawn.
+    class Unreachable implements WebSocketLike {
+      binaryType = "";
+      constructor() {
+        attempts++;
+      }
+      send(): void {
+        throw new Error("not open");
+      }
+      close(): void {
+        throw new Error("not open");
+      }
+      addEventListener(type: string, listener: (event: { code: number; data: unknown }) => void): void {
+        if (type === "close") queueMicrotask(() => {
+          listener({ code: 1006, data: undefined });
+        });
+      }
+    }
+    const pauses: number[] = [];
+    const timer = globalThis.setTimeout;
+    globalThis.setTimeout = ((run: () => void, ms = 0) => {
+      if (ms < 15_000) pauses.push(ms);
+      return timer(run, ms < 15_000 ? 0 : ms);
+    }) as typeof globalThis.setTimeout;
+    const random = (): number => {
+      const next = drawn[draws.length] ?? 0;
+      draws.push(next);
+      return next;
+    };
+    const { transport } = webSocketAdapter({
+      url: "ws://relay.example",
+      user: "alice",
+      token: "t",
+      device: device(),
+      WebSocket: Unreachable,
+      backoff: { baseMs: 100, maxMs: 1_000 },
+      random,
+    });
+    try {
+      transport.subscribe(() => undefined);
+      while (attempts < 6) await new Promise((resolve) => timer(resolve, 1));
+    } finally {
+      globalThis.setTimeout = timer;
+      await transport.close();
+    }
+    expect(pauses.slice(0, 5)).toEqual([50, 0, 100, 799, 100]);
+  });
+
   test("a pending send survives a relay that is killed and comes back, and counts once", async () => {
     let relay = await startRelay();
     const { port } = relay;
@@ -135,6 +215,55 @@ describe("websocket adapter", () => {
     expect(bodies(await got.count(2))).toEqual(["never", "new"]);
     await Promise.all([alice.transport.close(), second.transport.close()]);
     await relay.close();
+  });
+
+  test("an acknowledgement during a reconnection waits for the welcome, and is not lost", async () => {
+    let relay = await startRelay();
+    const { port } = relay;
+    const firsts: number[] = [];
+    let late: (() => unknown) | undefined;
+    class Watched extends NodeWebSocket {
+      begun = false;
+      constructor(url: string) {
+        super(url);
+        // The worst moment: the socket exists and is not open.
+        late?.();
+      }
+      override send(bytes: Parameters<NodeWebSocket["send"]>[0]): void {
+        if (!this.begun) firsts.push(bytes instanceof Uint8Array ? (bytes[0] ?? 0) : -1);
+        this.begun = true;
+        super.send(bytes);
+      }
+    }
+    const dataDir = await mkdtemp(join(tmpdir(), "miyu-late-"));
+    await relay.close();
+    const durable = async (): Promise<Relay> => createRelay({ port, dataDir, authenticate: (token) => token.slice(3) });
+    relay = await durable();
+    const id = device();
+    const alice = connect(relay, "alice");
+    const bob = connect(relay, "bob", { device: id, WebSocket: Watched });
+    const arrived = new Promise<void>((resolve) => {
+      bob.transport.subscribe((frame) => {
+        late = () => frame.ack?.();
+        resolve();
+      });
+    });
+    await alice.transport.send(frameTo(alice.transport, "bob", "late"));
+    await arrived;
+    await relay.close();
+    relay = await durable();
+    await online(bob);
+    expect(await codeOf(bob.transport.send(frameTo(bob.transport, "alice", "after the acknowledgement")))).toBe("resolved");
+    expect(firsts.length).toBeGreaterThan(1);
+    expect(new Set(firsts)).toEqual(new Set([1]));
+    await bob.transport.close();
+    const again = connect(relay, "bob", { device: id });
+    const got = inbox(again.transport);
+    await alice.transport.send(frameTo(alice.transport, "bob", "new"));
+    expect(bodies(await got.count(1))).toEqual(["new"]);
+    await Promise.all([alice.transport.close(), again.transport.close()]);
+    await relay.close();
+    await rm(dataDir, { recursive: true, force: true });
   });
 
   test("a wrong token is final, a wrong user too; a token function may come up with a better one", async () => {
