@@ -47,6 +47,11 @@ export function craft(crypto: Crypto, state: SessionState, how: Craft = {}, coun
   return { kind: "preKey", bytes: concat(Uint8Array.of(outerVersion), encodeProtobuf(fields)) };
 }
 
+/** An unknown field 9 of groups within groups, to be put behind a PreKeySignalMessage. */
+export function unknownGroups(depth: number): Bytes {
+  return concat(new Uint8Array(depth).fill((9 << 3) | 3), new Uint8Array(depth).fill((9 << 3) | 4));
+}
+
 function same(fields: readonly ProtobufField[]): readonly ProtobufField[] {
   return fields;
 }

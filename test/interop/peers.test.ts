@@ -9,7 +9,7 @@ import { sodiumCrypto } from "../../src/crypto/sodium.ts";
 import { verifyPreKeyBundle, type PreKeyBundle } from "../../src/protocol/index.ts";
 import type { ProtobufField } from "../../src/protocol/codec.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
-import { craft, type Craft } from "./craft.ts";
+import { craft, unknownGroups, type Craft } from "./craft.ts";
 import { addOrder } from "./edwards.ts";
 import { libsignalNpm } from "./peers/libsignalNpm.ts";
 import { miyu, type MiyuParty } from "./peers/miyu.ts";
@@ -66,6 +66,7 @@ const PEERS = [
     badMac: /Bad MAC|No matching sessions/u,
     replayed: "duplicate",
     checksBundleSignature: false,
+    unknownOneTimePreKey: "PreKeyError: Invalid PreKey ID",
     allZeroAgreement: /derivation/u,
   },
   {
@@ -75,11 +76,14 @@ const PEERS = [
     badMac: /Bad MAC/u,
     replayed: "MessageCounterError: Message key not found. The counter was repeated or the key was not filled.",
     checksBundleSignature: true,
+    unknownOneTimePreKey: "Error: Bad MAC",
     allZeroAgreement: undefined,
   },
 ] as const;
 
-describe.each(PEERS)("$peer.label", ({ peer, preKeyFields, absentOneTimePreKeyId, badMac, replayed, checksBundleSignature, allZeroAgreement }) => {
+describe.each(PEERS)("$peer.label", (each) => {
+  const { peer, preKeyFields, absentOneTimePreKeyId, badMac, replayed, checksBundleSignature, unknownOneTimePreKey, allZeroAgreement } = each;
+
   test("writes 0x33, the fields in its own order, and an index one lower than a count as previous counter", async () => {
     for (const oneTime of [true, false]) {
       const mina = await ours.create("mina");
@@ -117,6 +121,18 @@ describe.each(PEERS)("$peer.label", ({ peer, preKeyFields, absentOneTimePreKeyId
   test("refuses a version byte that says its writer knows version 4", async () => {
     expect(await first(peer, { outerVersion: 0x34 })).toContain("Incompatible version number on PreKeyWhisperMessage");
     expect(await first(peer, { innerVersion: 0x34 })).toContain("Incompatible version number on WhisperMessage");
+  });
+
+  test("has its own answer to a one-time prekey it does not hold", async () => {
+    expect(await first(peer, { outerFields: field(1, () => 77) })).toBe(unknownOneTimePreKey);
+  });
+
+  test("passes over groups 101 deep, not 1,000", async () => {
+    const { mina, yuri } = await begun(peer);
+    for (const [depth, answer] of [[101, /^plaintext$/u], [1000, /depth exceeded/u]] as const) {
+      const { kind, bytes } = await mina.encrypt("yuri", new Uint8Array(1));
+      expect(outcome(await yuri.decrypt("mina", { kind, bytes: concat(bytes, unknownGroups(depth)) }))).toMatch(answer);
+    }
   });
 
   test("puts 0x33 into the MAC, whatever low nibble it read", async () => {
@@ -168,6 +184,23 @@ describe.each(PEERS)("$peer.label", ({ peer, preKeyFields, absentOneTimePreKeyId
     expect(await say(mina, yuri)).toBe("plaintext");
   });
 
+  test("closes the old chain at the previous counter of the first message it gets on the new one", async () => {
+    for (const previousCounter of [3, 1]) {
+      const { mina, yuri } = await begun(peer);
+      await say(mina, yuri);
+      await say(yuri, mina);
+      const old = [];
+      for (let i = 0; i < 4; i++) old.push(await mina.encrypt("yuri", new Uint8Array(1)));
+      await yuri.decrypt("mina", old[0]!);
+      await say(yuri, mina);
+      expect(mina.session("yuri").previousCounter).toBe(3);
+      const next = craft(sodium, mina.session("yuri"), { innerFields: (fields) => fields.map(([at, value]) => [at, at === 3 ? previousCounter : value]) });
+      expect(outcome(await yuri.decrypt("mina", next))).toBe("plaintext");
+      expect(outcome(await yuri.decrypt("mina", old[1]!))).toBe("plaintext");
+      expect((await yuri.decrypt("mina", old[3]!)).kind === "plaintext").toBe(previousCounter === 3);
+    }
+  });
+
   test("opens a first message again when the session is gone", async () => {
     const { mina, yuri } = await begun(peer, false);
     const message = await mina.encrypt("yuri", new Uint8Array(1));
@@ -194,6 +227,7 @@ describe.each(PEERS)("$peer.label", ({ peer, preKeyFields, absentOneTimePreKeyId
     expect(await start(addOrder)).toBe(true);
     expect(await start((signature) => signature.with(3, signature[3]! ^ 1))).toBe(!checksBundleSignature);
     expect(await start((signature) => signature.with(63, signature[63]! ^ 0x80))).toBe(!checksBundleSignature);
+    expect(await start(() => new Uint8Array(64))).toBe(!checksBundleSignature);
     expect(await start((signature) => signature.subarray(0, 63))).toBe(false);
   });
 
@@ -264,6 +298,8 @@ describe("both start at once", () => {
     const [mina, yuri] = [await ours.create("mina"), await peer.create("yuri")];
     expect(await collide(mina, yuri, 1)).toEqual([]);
     expect(await say(mina, yuri)).not.toBe("plaintext");
+    // One of the two comes back when it speaks next, the other does not.
+    expect((await talk(yuri, mina)).every((came) => came === "plaintext")).toBe(peer === privacyresearch);
     await mina.start("yuri", await yuri.publish(true));
     expect(await talk(mina, yuri)).toEqual(UNDERSTOOD);
   });

@@ -8,7 +8,7 @@ import { nobleCrypto } from "../../src/crypto/noble.ts";
 import { sodiumCrypto } from "../../src/crypto/sodium.ts";
 import { rawPublicKey, verifyPreKeyBundle, type PreKeyBundle } from "../../src/protocol/index.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
-import { craft } from "./craft.ts";
+import { craft, unknownGroups } from "./craft.ts";
 import { addOrder, laxVerify, signUnderOrderTwo, signWithNeutralR } from "./edwards.ts";
 import { libsignalNpm } from "./peers/libsignalNpm.ts";
 import { miyu } from "./peers/miyu.ts";
@@ -58,6 +58,27 @@ describe.each([{ crypto: nobleCrypto }, { crypto: await sodiumCrypto() }])("$cry
     expect(() => crypto.xeddsaVerify(publicKey, message, signature)).toThrow(refused);
     const forged = { ...withSignature(bundle, signature), identityKey: concat(Uint8Array.of(5), publicKey) };
     expect(() => verifyPreKeyBundle(crypto, forged)).toThrow(refused);
+  });
+
+  test("a bundle with a bad signature", async () => {
+    const { bundle } = await signedBundle();
+    const bad = withSignature(bundle, bundle.signedPreKey.signature.map((byte, i) => (i === 3 ? byte ^ 1 : byte)));
+    const mio = await ours.create("mio");
+    await expect(mio.start("mina", bad)).rejects.toMatchObject({ code: "ERR_SIGNATURE" });
+    expect(mio.storedSession("mina")).toBeUndefined();
+    await mio.start("mina", bundle);
+    expect(mio.storedSession("mina")).toBeDefined();
+    // Control: this peer starts a session with it.
+    await (await libsignalNpm.create("yuri")).start("mina", bad);
+  });
+
+  test("groups nested more than 100 deep", async () => {
+    const [mina, mio] = [await ours.create("mina"), await ours.create("mio")];
+    await mina.start("mio", await mio.publish(true));
+    const { kind, bytes } = await mina.encrypt("mio", Uint8Array.of(1));
+    expect(await mio.decrypt("mina", { kind, bytes: concat(bytes, unknownGroups(101)) })).toEqual({ kind: "refused", reason: "ERR_DECODE" });
+    expect(mio.storedSession("mina")).toBeUndefined();
+    expect((await mio.decrypt("mina", { kind, bytes: concat(bytes, unknownGroups(100)) })).kind).toBe("plaintext");
   });
 
   test("a first message again after its session is gone", async () => {
