@@ -47,7 +47,7 @@ export {
   type SessionDescription,
 } from "./session.ts";
 export { MAX_RECEIVER_CHAINS, type EncryptedMessage } from "./sessionState.ts";
-export { MAX_SKIPPED_KEYS, type PageSource, type SkippedKeys, type SkippedPage } from "./skippedKeys.ts";
+export { MAX_SKIPPED_KEYS } from "./skippedKeys.ts";
 export type {
   ArchivedSession,
   ChainAhead,
@@ -55,6 +55,7 @@ export type {
   DecryptOptions,
   KeyPair,
   LocalIdentity,
+  PageSource,
   PendingPreKey,
   PreKeySource,
   ReceiverChain,
@@ -62,5 +63,7 @@ export type {
   SessionParts,
   SessionRecord,
   SessionState,
+  SkippedKeys,
+  SkippedPage,
   Step,
 } from "./types.ts";

@@ -8,8 +8,8 @@ import { MiyuError } from "../errors.ts";
 import { PUBLIC_KEY_LENGTH } from "./keys.ts";
 import { EMPTY_SESSION_RECORD, MAX_ARCHIVED_SESSIONS } from "./session.ts";
 import { pageName, readPublicKey, readSession, readVersion, RecordReader, RecordWriter, sessionLength, writeSession } from "./sessionCodec.ts";
-import { loadPages, type SkippedPage } from "./skippedKeys.ts";
-import type { ArchivedSession, SessionParts, SessionRecord, SessionState } from "./types.ts";
+import { loadPages } from "./skippedKeys.ts";
+import type { ArchivedSession, SessionParts, SessionRecord, SessionState, SkippedPage } from "./types.ts";
 
 const RECORD_VERSION = 1;
 const WHAT = "session record";
@@ -89,7 +89,10 @@ export function encodeSessionRecordWhole(record: SessionRecord): Bytes {
   return concat(Uint8Array.of(RECORD_VERSION), lp32(main), u32be(write.size), ...parts);
 }
 
-/** Opposite of {@link encodeSessionRecordWhole}; the result owns its bytes. @throws {MiyuError} ERR_VERSION, ERR_STORE_CORRUPT (also later, when a damaged part is used) */
+/**
+ * Opposite of {@link encodeSessionRecordWhole}; the result owns its bytes.
+ * @throws {MiyuError} ERR_VERSION, ERR_STORE_CORRUPT, the latter also when a damaged part is used later
+ */
 export function decodeSessionRecordWhole(bytes: Uint8Array): SessionRecord {
   return undamaged(bytes, (reader) => {
     const frame = new Reader(reader.rest(), WHAT);

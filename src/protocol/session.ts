@@ -1,7 +1,7 @@
 /**
  * Sessions with one device: starting, encrypting, finding the session of a message, promotion and archiving
- * (docs/interop.md; the same rules as Sesame §3 has for one device). A record is never written to. A step that throws changed nothing, and a
- * message that does not decrypt says ERR_DECRYPT and no more, whichever session or check refused it.
+ * (docs/interop.md; Sesame §3 for one device). A record is never written to. A step that throws changed nothing, and a message that
+ * does not decrypt says ERR_DECRYPT and no more, whichever session or check refused it.
  */
 import { copy, equal, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
@@ -81,7 +81,12 @@ export function initiateSession(
  * @param now - milliseconds since 1970
  * @throws {MiyuError} ERR_NO_SESSION if there is none, or one that the peer has not answered for more than 30 days
  */
-export function encryptMessage(crypto: Crypto, record: SessionRecord, plaintext: Uint8Array, now: number): Step<SessionRecord, EncryptedMessage> {
+export function encryptMessage(
+  crypto: Crypto,
+  record: SessionRecord,
+  plaintext: Uint8Array,
+  now: number,
+): Step<SessionRecord, EncryptedMessage> {
   const { current } = record;
   if (!current || isStale(current, now)) throw new MiyuError("ERR_NO_SESSION");
   const { state, output, spent } = encryptWith(crypto, current, plaintext);
@@ -89,8 +94,8 @@ export function encryptMessage(crypto: Crypto, record: SessionRecord, plaintext:
 }
 
 /**
- * Decrypts a SignalMessage with the current session or, after it, with the archived ones, newest first; the session it belongs to becomes current.
- * A damaged archived session is passed over.
+ * Decrypts a SignalMessage with the current session or, after it, with the archived ones, newest first; the session it belongs
+ * to becomes current. A damaged archived session is passed over.
  * @throws {MiyuError} ERR_DECODE, ERR_VERSION if it does not parse; ERR_NO_SESSION for an empty record; ERR_DUPLICATE as soon as one
  * session has taken this counter; ERR_DECRYPT for everything else
  * @throws {ChainGapError} see {@link DecryptOptions}
@@ -116,11 +121,12 @@ export function decryptSignalMessage(
   const own = current && attempt(current);
   if (own) return { state: { current: own.state, previous }, output: describePlaintext(own), spent: own.spent };
   for (const entry of previous) {
-    const state = entry.version === parsed.version ? loadUndamaged(entry) : undefined;
-    const opened = state && attempt(state);
+    const archived = entry.version === parsed.version ? loadUndamaged(entry) : undefined;
+    const opened = archived && attempt(archived);
     if (!opened) continue;
     const rest = archive({ current, previous: previous.filter((other) => other !== entry) });
-    return { state: { current: opened.state, previous: rest.previous }, output: describePlaintext(opened), spent: [...opened.spent, ...rest.spent] };
+    const state = { current: opened.state, previous: rest.previous };
+    return { state, output: describePlaintext(opened), spent: [...opened.spent, ...rest.spent] };
   }
   throw new MiyuError("ERR_DECRYPT");
 }
@@ -128,8 +134,9 @@ export function decryptSignalMessage(
 /**
  * Decrypts a PreKeySignalMessage: with the session of its base key if there is one (its prekey ids are then ignored), else with a
  * new one (X3DH §3.4), which becomes current only if the message inside decrypts.
- * @throws {MiyuError} ERR_DECODE, ERR_VERSION if it does not parse or is of a version no session here has; ERR_DUPLICATE for a repeated
- * message or base key; ERR_NO_PREKEY with the id this device does not hold; ERR_DECRYPT for everything else, another identity key on a known base key included
+ * @throws {MiyuError} ERR_DECODE, ERR_VERSION if it does not parse or is of a version no session here has; ERR_DUPLICATE for a
+ * repeated message or base key; ERR_NO_PREKEY with the id this device does not hold; ERR_DECRYPT for everything else, another
+ * identity key on a known base key included; ERR_STORE_CORRUPT if the session it asks for is damaged
  * @throws {ChainGapError} see {@link DecryptOptions}
  */
 export function decryptPreKeySignalMessage(

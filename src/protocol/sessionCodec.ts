@@ -7,8 +7,8 @@ import { MiyuError } from "../errors.ts";
 import { PRIVATE_KEY_LENGTH, PUBLIC_KEY_LENGTH, PUBLIC_KEY_TYPE } from "./keys.ts";
 import { CLASSIC_VERSION } from "./messages.ts";
 import { MAX_RECEIVER_CHAINS } from "./sessionState.ts";
-import { MAX_SKIPPED_KEYS, PAGE_COUNTERS, type SkippedPage } from "./skippedKeys.ts";
-import type { PendingPreKey, ReceiverChain, SessionParts, SessionState } from "./types.ts";
+import { MAX_SKIPPED_KEYS, PAGE_COUNTERS } from "./skippedKeys.ts";
+import type { PendingPreKey, ReceiverChain, SessionParts, SessionState, SkippedPage } from "./types.ts";
 
 const SECRET_LENGTH = 32;
 const LAST_PAGE = 0xffffffff >>> 7;

@@ -9,10 +9,17 @@ import { MiyuError } from "../errors.ts";
 import { walkToMessage } from "./chainWalk.ts";
 import { messageKeys, messageSeed, nextChainKey, rootStep, runStep, type StepSecrets } from "./doubleRatchet.ts";
 import { generateKeyPair } from "./keys.ts";
-import { CLASSIC_VERSION, encodePreKeySignalMessage, encodeSignalMessage, verifyMac, type PreKeySignalMessage, type SignalMessage } from "./messages.ts";
+import {
+  CLASSIC_VERSION,
+  encodePreKeySignalMessage,
+  encodeSignalMessage,
+  verifyMac,
+  type PreKeySignalMessage,
+  type SignalMessage,
+} from "./messages.ts";
 import type { VerifiedPreKeyBundle } from "./preKeys.ts";
-import { addSkippedKeys, loadedSeeds, NO_SKIPPED_KEYS, takeSkippedKey, type ChangedKeys, type SkippedKeys } from "./skippedKeys.ts";
-import type { DecryptOptions, KeyPair, LocalIdentity, ReceiverChain, SessionState, Step } from "./types.ts";
+import { addSkippedKeys, loadedSeeds, NO_SKIPPED_KEYS, takeSkippedKey, type ChangedKeys } from "./skippedKeys.ts";
+import type { DecryptOptions, KeyPair, LocalIdentity, ReceiverChain, SessionState, SkippedKeys, Step } from "./types.ts";
 import { initiatorSecrets, responderSecrets } from "./x3dh.ts";
 
 /** Most receiver chains kept in one session. */
@@ -69,7 +76,10 @@ export interface NamedPreKeys {
   readonly oneTimePreKeyPair: KeyPair | undefined;
 }
 
-/** The session a first message asks for; nothing is authenticated yet. @throws {MiyuError} ERR_DECRYPT for a bad base key or an all-zero agreement */
+/**
+ * The session a first message asks for; nothing is authenticated yet.
+ * @throws {MiyuError} ERR_DECRYPT for a bad base key or an all-zero agreement
+ */
 export function respond(crypto: Crypto, local: LocalIdentity, preKeys: NamedPreKeys, message: PreKeySignalMessage): SessionState {
   return runStep((secrets) => {
     const { identityKeyPair } = local;
@@ -83,7 +93,11 @@ export function respond(crypto: Crypto, local: LocalIdentity, preKeys: NamedPreK
       rootKey: first.rootKey,
       previousCounter: 0,
       // The initiator takes the signed prekey for the responder's first ratchet key; nothing is ever sent on this chain.
-      senderChain: { ratchetKeyPair: { publicKey: copy(publicKey), privateKey: secrets.keep(copy(privateKey)) }, chainKey: first.chainKey, index: 0 },
+      senderChain: {
+        ratchetKeyPair: { publicKey: copy(publicKey), privateKey: secrets.keep(copy(privateKey)) },
+        chainKey: first.chainKey,
+        index: 0,
+      },
       receiverChains: [],
       remoteRegistrationId: registrationId,
       localRegistrationId: local.registrationId,
@@ -120,9 +134,12 @@ export function encryptWith(crypto: Crypto, state: SessionState, plaintext: Uint
       ciphertext: crypto.aesCbcEncrypt(keys.cipherKey, keys.iv, plaintext),
     };
     const message = encodeSignalMessage(crypto, content, keys.macKey, { sender: localIdentityKey, receiver: remoteIdentityKey });
-    const output: EncryptedMessage = pendingPreKey ? { kind: "preKey", message: wrap(state, pendingPreKey, message) } : { kind: "signal", message };
     const chainKey = secrets.keep(nextChainKey(crypto, senderChain.chainKey));
-    return { state: { ...state, senderChain: { ...senderChain, chainKey, index: senderChain.index + 1 } }, output, spent: [senderChain.chainKey] };
+    return {
+      state: { ...state, senderChain: { ...senderChain, chainKey, index: senderChain.index + 1 } },
+      output: pendingPreKey ? { kind: "preKey", message: wrap(state, pendingPreKey, message) } : { kind: "signal", message },
+      spent: [senderChain.chainKey],
+    };
   });
 }
 
@@ -144,7 +161,13 @@ function wrap(state: SessionState, pending: NonNullable<SessionState["pendingPre
  * @throws {MiyuError} ERR_DUPLICATE for a counter already taken, ERR_DECRYPT for everything else
  * @throws {ChainGapError} see {@link DecryptOptions}
  */
-export function decryptWith(crypto: Crypto, random: Random, state: SessionState, message: SignalMessage, options: DecryptOptions): Step<SessionState, Bytes> {
+export function decryptWith(
+  crypto: Crypto,
+  random: Random,
+  state: SessionState,
+  message: SignalMessage,
+  options: DecryptOptions,
+): Step<SessionState, Bytes> {
   if (message.version !== state.version) throw new MiyuError("ERR_DECRYPT");
   return runStep((secrets) => {
     const at = state.receiverChains.findIndex((chain) => crypto.equal(chain.ratchetKey, message.ratchetKey));
@@ -202,7 +225,14 @@ function openBody(crypto: Crypto, secrets: StepSecrets, state: SessionState, mes
 }
 
 /** The state after a DH ratchet turn: `chain` appended, a new sending chain from a fresh key pair. */
-function turned(crypto: Crypto, random: Random, secrets: StepSecrets, state: SessionState, rootKey: Uint8Array, chain: ReceiverChain): { state: SessionState; spent: readonly Uint8Array[] } {
+function turned(
+  crypto: Crypto,
+  random: Random,
+  secrets: StepSecrets,
+  state: SessionState,
+  rootKey: Uint8Array,
+  chain: ReceiverChain,
+): Omit<Step<SessionState, never>, "output"> {
   const { senderChain, receiverChains } = state;
   const ratchetKeyPair = freshKeyPair(crypto, random, secrets);
   const sending = rootStep(crypto, secrets, rootKey, ratchetKeyPair.privateKey, chain.ratchetKey);

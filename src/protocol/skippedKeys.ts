@@ -5,7 +5,7 @@
  */
 import { copy, wipe, type Bytes } from "../bytes.ts";
 import { MiyuError } from "../errors.ts";
-import type { SessionParts } from "./types.ts";
+import type { SessionParts, SkippedKeys, SkippedPage } from "./types.ts";
 
 /** Most seeds kept for one chain. */
 export const MAX_SKIPPED_KEYS = 2_000;
@@ -17,24 +17,6 @@ const PAGE_VERSION = 1;
 const SEED_LENGTH = 32;
 const BITMAP_LENGTH = PAGE_COUNTERS / 8;
 const SEEDS_AT = 1 + BITMAP_LENGTH;
-
-/** Where a page that is not in memory is to be had. */
-export interface PageSource {
-  readonly name: string;
-  readonly parts: SessionParts;
-}
-
-/** One page: seeds of the counters `128 · number … 128 · number + 127`. */
-export interface SkippedPage {
-  readonly number: number;
-  /** Seeds in it, 1 … 128. */
-  readonly count: number;
-  /** Version 1 ‖ bitmap 16 (bit `counter & 7` of byte `counter >>> 3`) ‖ seeds 32 each, by counter; or where these bytes are. */
-  readonly content: Bytes | PageSource;
-}
-
-/** Pages of one chain by ascending number, none of them empty. */
-export type SkippedKeys = readonly SkippedPage[];
 
 /** A chain without skipped messages. */
 export const NO_SKIPPED_KEYS: SkippedKeys = [];
@@ -178,9 +160,11 @@ function without(content: Uint8Array, place: number, offset: number): Bytes {
   return out;
 }
 
-/** Views of the seeds in a page with their places. */
-function entries(content: Uint8Array): (readonly [place: number, seed: Uint8Array])[] {
-  const out: (readonly [number, Uint8Array])[] = [];
+/** A place in a page and a view of its seed. */
+type PageEntry = readonly [place: number, seed: Uint8Array];
+
+function entries(content: Uint8Array): PageEntry[] {
+  const out: PageEntry[] = [];
   let offset = SEEDS_AT;
   for (let place = 0; place < PAGE_COUNTERS; place++) {
     if (!has(content, place)) continue;
@@ -191,7 +175,7 @@ function entries(content: Uint8Array): (readonly [place: number, seed: Uint8Arra
 }
 
 /** A page of the old entries and then `added`, whose first counter is `start`; at least one of both. */
-function makePage(number: number, old: readonly (readonly [place: number, seed: Uint8Array])[], start: number, added: readonly Uint8Array[]): SkippedPage {
+function makePage(number: number, old: readonly PageEntry[], start: number, added: readonly Uint8Array[]): SkippedPage {
   const count = old.length + added.length;
   const content = new Uint8Array(SEEDS_AT + count * SEED_LENGTH);
   content[0] = PAGE_VERSION;

@@ -2,7 +2,6 @@
  * What passes through the protocol core: steps, key pairs, sessions. State is read-only all the way down; a step returns a new one.
  */
 import type { Bytes } from "../bytes.ts";
-import type { SkippedKeys } from "./skippedKeys.ts";
 
 /** What a step gives back. The caller commits `state`, then hands out `output` and wipes `spent`. */
 export interface Step<S, O> {
@@ -25,6 +24,24 @@ export interface KeyPair {
 export interface SessionParts {
   parts(names: readonly string[]): readonly (Uint8Array | undefined)[];
 }
+
+/** Where a page that is not in memory is to be had. */
+export interface PageSource {
+  readonly name: string;
+  readonly parts: SessionParts;
+}
+
+/** One page: seeds of the counters `128 · number … 128 · number + 127`. */
+export interface SkippedPage {
+  readonly number: number;
+  /** Seeds in it, 1 … 128. */
+  readonly count: number;
+  /** Version 1 ‖ bitmap 16 (bit `counter & 7` of byte `counter >>> 3`) ‖ seeds 32 each, by counter; or where these bytes are. */
+  readonly content: Bytes | PageSource;
+}
+
+/** Pages of one chain by ascending number, none of them empty. */
+export type SkippedKeys = readonly SkippedPage[];
 
 /** The local side of every session. */
 export interface LocalIdentity {
@@ -125,7 +142,10 @@ export interface ChainAhead {
   readonly index: number;
   /** 32 bytes: the chain key at `index`. */
   readonly chainKey: Bytes;
-  /** Seeds of the counters from `from.target − 2,000` on (earlier ones would not be kept): `seeds[i]` belongs to `index − seeds.length + i`. */
+  /**
+   * Seeds of the counters from `from.target − 2,000` on, as earlier ones would not be kept; `seeds[i]` belongs to the counter
+   * `index − seeds.length + i`.
+   */
   readonly seeds: readonly Bytes[];
 }
 

@@ -9,7 +9,8 @@ const FIELDS = ["a", "b", "c", "d", "e", "f"] as const;
 
 /** Fields 1, 3, 5 are uint32, fields 2, 4, 2000 bytes. */
 const Sample = protobuf.parse(
-  `syntax = "proto2"; message Sample { optional uint32 a = 1; optional bytes b = 2; optional uint32 c = 3; optional bytes d = 4; optional uint32 e = 5; optional bytes f = 2000; }`,
+  `syntax = "proto2"; message Sample { optional uint32 a = 1; optional bytes b = 2; optional uint32 c = 3;
+   optional bytes d = 4; optional uint32 e = 5; optional bytes f = 2000; }`,
 ).root.lookupType("Sample");
 
 type Values = Partial<Record<(typeof FIELDS)[number], number | Uint8Array>>;

@@ -60,11 +60,21 @@ function mutate(random: SeededRandom, samples: readonly Uint8Array[]): Bytes {
 
 const setup = seededRandom(testSeed("fuzz samples"));
 const [alice, bob] = pair(setup);
-const firstMessages = [alice.encrypt(numbered(1)).message, alice.encrypt(new Uint8Array(300)).message, pair(setup, false)[0].encrypt(numbered(2)).message];
+const firstMessages = [
+  alice.encrypt(numbered(1)).message,
+  alice.encrypt(new Uint8Array(300)).message,
+  pair(setup, false)[0].encrypt(numbered(2)).message,
+];
 const [carol, dave] = acquainted(setup);
 const plainMessages = Array.from({ length: 3 }, (_, i) => carol.encrypt(numbered(i * 50)).message);
 const oneTime = generateOneTimePreKeys(crypto, setup.bytes, 1, 2).map(encodeOneTimePreKey);
-const scannable = safetyNumber(crypto, { localKey: alice.signed.keyPair.publicKey, localId: numbered(1), remoteKey: bob.signed.keyPair.publicKey, remoteId: numbered(2), iterations: 2 }).scannable;
+const scannable = safetyNumber(crypto, {
+  localKey: alice.local.identityKeyPair.publicKey,
+  localId: numbered(1),
+  remoteKey: bob.local.identityKeyPair.publicKey,
+  remoteId: numbered(2),
+  iterations: 2,
+}).scannable;
 
 /** A record with everything in it: archived sessions, skipped keys in two pages, a pending prekey. */
 const rich = ((): typeof dave.record => {

@@ -95,11 +95,12 @@ describe("SignalMessage", () => {
 
 describe("PreKeySignalMessage", () => {
   const schema = protobuf.parse(
-    `syntax = "proto2"; message M { optional uint32 oneTimePreKeyId = 1; required bytes baseKey = 2; required bytes identityKey = 3; required bytes message = 4; required uint32 registrationId = 5; required uint32 signedPreKeyId = 6; }`,
+    `syntax = "proto2"; message M { optional uint32 oneTimePreKeyId = 1; required bytes baseKey = 2; required bytes identityKey = 3;
+     required bytes message = 4; required uint32 registrationId = 5; required uint32 signedPreKeyId = 6; }`,
   ).root.lookupType("M");
 
   test.each([7, 0, undefined])("is version byte 0x33 and the fields in order, with one-time id %s", (oneTimePreKeyId) => {
-    const { version: _version, ...fields } = { ...outer, oneTimePreKeyId };
+    const fields = { ...outer, oneTimePreKeyId };
     const wire = encodePreKeySignalMessage({ ...outer, oneTimePreKeyId });
     expect(toHex(wire)).toBe(toHex(concat(Uint8Array.of(0x33), schema.encode(fields).finish())));
     const parsed = decodePreKeySignalMessage(wire);

@@ -14,6 +14,7 @@ import {
   hasUsableSession,
   initiateSession,
   verifyPreKeyBundle,
+  type ArchivedSession,
   type SessionRecord,
   type SessionState,
 } from "../../src/protocol/index.ts";
@@ -276,8 +277,12 @@ describe("archiving and promotion", () => {
     const [alice, bob] = pair(random);
     const [first, again] = [alice.encrypt(numbered(0)), alice.encrypt(numbered(1))];
     bob.decrypt(first);
-    const good = bob.record;
-    const damaged = { baseKey: random.bytes(33), version: 3, load: () => decodeSessionRecordWhole(Uint8Array.of(1)).current } as unknown as SessionRecord["previous"][number];
+    const good = current(bob);
+    const damaged: ArchivedSession = {
+      baseKey: random.bytes(33),
+      version: 3,
+      load: () => decodeSessionRecordWhole(Uint8Array.of(1)).current ?? good,
+    };
     const plain = ((): Uint8Array => {
       alice.decrypt(bob.encrypt(numbered(2)));
       return alice.encrypt(numbered(3)).message;
@@ -286,7 +291,7 @@ describe("archiving and promotion", () => {
     bob.record = { current: undefined, previous: [damaged, ...bob.record.previous] };
     expect(bob.decrypt({ kind: "signal", message: plain })).toEqual(numbered(3));
     expect(bob.record.previous).toEqual([damaged]);
-    bob.record = { current: undefined, previous: [{ ...damaged, baseKey: current({ record: good } as Device).baseKey }] };
+    bob.record = { current: undefined, previous: [{ ...damaged, baseKey: good.baseKey }] };
     expect(codeOf(() => bob.decrypt(again))).toBe("ERR_STORE_CORRUPT");
   });
 });

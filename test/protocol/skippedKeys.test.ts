@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { toHex, u32be, type Bytes } from "../../src/bytes.ts";
-import { addSkippedKeys, countSkippedKeys, loadPages, NO_SKIPPED_KEYS, takeSkippedKey, type SkippedKeys } from "../../src/protocol/skippedKeys.ts";
-import type { SessionParts } from "../../src/protocol/types.ts";
+import { addSkippedKeys, countSkippedKeys, loadPages, NO_SKIPPED_KEYS, takeSkippedKey } from "../../src/protocol/skippedKeys.ts";
+import type { SessionParts, SkippedKeys } from "../../src/protocol/types.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
 import { codeOf } from "./parties.ts";
 
@@ -113,8 +113,8 @@ describe("from the store", () => {
     const change: ((bytes: Bytes) => Bytes | undefined)[] = [
       () => undefined,
       (bytes) => bytes.subarray(1),
-      (bytes) => bytes.with(0, 2) as Bytes,
-      (bytes) => bytes.with(1, 0) as Bytes,
+      (bytes) => bytes.with(0, 2),
+      (bytes) => bytes.with(1, 0),
       () => new Uint8Array(),
     ];
     for (const each of change) {

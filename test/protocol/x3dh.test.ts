@@ -2,7 +2,7 @@ import { hkdfSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { concat, toHex, type Bytes } from "../../src/bytes.ts";
 import type { Crypto } from "../../src/crypto/types.ts";
-import { runStep } from "../../src/protocol/doubleRatchet.ts";
+import { runStep, type RootStep, type StepSecrets } from "../../src/protocol/doubleRatchet.ts";
 import { generateKeyPair, keyPairFromPrivate, PUBLIC_KEY_TYPE } from "../../src/protocol/keys.ts";
 import { initiatorSecrets, responderSecrets } from "../../src/protocol/x3dh.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
@@ -53,7 +53,7 @@ describe.each([true, false])("with a one-time prekey: %s", (withOneTime) => {
   });
 });
 
-function respondTo(provider: Crypto, secrets: Parameters<typeof responderSecrets>[1], remoteBaseKey: Uint8Array, withOneTime: boolean): ReturnType<typeof responderSecrets> {
+function respondTo(provider: Crypto, secrets: StepSecrets, remoteBaseKey: Uint8Array, withOneTime: boolean): RootStep {
   return responderSecrets(provider, secrets, {
     identityKeyPair: bob.identity,
     signedPreKeyPair: bob.signed,
@@ -73,7 +73,11 @@ describe("the base key is judged before any private key is used", () => {
   overP.set([PUBLIC_KEY_TYPE, 0xef]);
   overP[32] = 0x7f;
 
-  test.each([["high bit set", highBit], ["p + 2", overP], ...lowOrder.map((key, i): [string, Bytes] => [`low order ${String(i)}`, key])])("%s", (_name, baseKey) => {
+  test.each([
+    ["high bit set", highBit],
+    ["p + 2", overP],
+    ...lowOrder.map((key, i): [string, Bytes] => [`low order ${String(i)}`, key]),
+  ])("%s", (_name, baseKey) => {
     let agreements = 0;
     const counting: Crypto = {
       ...crypto,
