@@ -43,7 +43,7 @@ export interface StoreView {
   remove(key: RecordKey): void;
   /**
    * Makes sure that `keys` may be touched. If one of them was not named so far, `fn` is stopped here, the records are loaded, and
-   * `fn` runs again from its start with its writes and hooks dropped; at most 3 times, then ERR_INTERNAL.
+   * `fn` runs again from its start with its writes and hooks dropped; at most 6 times, then ERR_INTERNAL.
    */
   need(...keys: readonly RecordKey[]): void;
   /** Runs `hook` after the commit (wiping, for example), never if the transaction failed. */

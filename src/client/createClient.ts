@@ -1,0 +1,268 @@
+/**
+ * Puts a client together from its parts and starts it. What depends on the platform (default store, default primitives, source of
+ * randomness) comes in as `Platform`, so this file runs anywhere.
+ */
+import type { Bytes } from "../bytes.ts";
+import type { Crypto, Random } from "../crypto/types.ts";
+import { decodeDirectoryRecord } from "../envelope/bundle.ts";
+import { decodeDeviceList } from "../envelope/deviceList.ts";
+import { toText } from "../envelope/text.ts";
+import { MiyuError } from "../errors.ts";
+import type { Protection, RawStore } from "../store/types.ts";
+import { openVault, type Vault } from "../store/vault.ts";
+import type { Directory, Transport, UserId } from "../transport/types.ts";
+import { closeAccount, openAccount, type Beginning } from "./account.ts";
+import { exportAccount, readAccountFile } from "./accountFiles.ts";
+import { checkOpen, type Context } from "./context.ts";
+import { describeClient } from "./describe.ts";
+import { eventHub } from "./events.ts";
+import { fenceGate } from "./fence.ts";
+import { listConversations, pruneArchive, readHistory } from "./history.ts";
+import { announceKeyChange, keyExchange } from "./keyExchange.ts";
+import { storageName } from "./naming.ts";
+import { opener } from "./opening.ts";
+import { outbox as makeOutbox } from "./outbox.ts";
+import { pendingKeys } from "./peers.ts";
+import { preKeyKeeper } from "./preKeyStock.ts";
+import { receiver } from "./receiving.ts";
+import { checkUser, encrypt, send } from "./sending.ts";
+import { safetyNumber, trust } from "./trust.ts";
+import type { Client, ClientOptions, Policy } from "./types.ts";
+
+/** What differs between platforms. */
+export interface Platform {
+  /** The default primitives. */
+  selectCrypto(): Promise<Crypto>;
+  /** The default store, under the name of the user's database. @throws {MiyuError} ERR_USAGE if an option is missing */
+  openStore(options: { readonly name: string; readonly dataDir?: string }): Promise<RawStore>;
+  /** The platform's `getRandomValues`. */
+  readonly random: Random;
+}
+
+const DEFAULT_POLICY: Policy = { suites: ["x3dh"], fence: "require", archiveDays: 90, archiveMessages: 1_000 };
+/** How often prekeys and archive are looked after while the client is open. */
+const MAINTENANCE_INTERVAL = 60 * 60 * 1000;
+/** Pause before maintenance that found no connection is tried again. */
+const MAINTENANCE_RETRY = 5_000;
+/** Control frames are small and may be lost: the asker asks again. */
+const CONTROL_KEY_LENGTH = 16;
+
+/** Opens or creates the account in the store and starts a client on it. @throws {MiyuError} ERR_USAGE and those of store and restore */
+export async function createClientOn(platform: Platform, options: ClientOptions): Promise<Client> {
+  const policy = policyOf(options);
+  const { user } = options;
+  const crypto = await (options.crypto ?? platform.selectCrypto());
+  const random = options.random ?? platform.random;
+  const now = options.now ?? Date.now;
+  const transport = options.adapter?.transport;
+  const directory = options.directory ?? options.adapter?.directory;
+  const raw = await (options.store ?? platform.openStore({ name: storageName(crypto, user), ...(options.dataDir !== undefined && { dataDir: options.dataDir }) }));
+  let store: Vault | undefined;
+  try {
+    store = await openVault(raw, crypto, random);
+    const beginning = options.restore === undefined ? undefined : await beginningOf(crypto, user, options.restore, directory);
+    const account = await openAccount(crypto, random, store, user, beginning);
+    const closing = new AbortController();
+    const sendControl = controlSender({ transport, post: options.post, random });
+    const keepPlaintext = options.archive ?? true;
+    const context: Context = { account, crypto, random, now, store, policy, keepPlaintext, transport, directory, sendControl, events: eventHub(), hints: new Map(), closing: closing.signal };
+    return await start(context, { closing, protection: store.protection, closeStore: () => (store ?? raw).close() });
+  } catch (error) {
+    await (store ?? raw).close().catch(() => undefined);
+    await transport?.close?.().catch(() => undefined);
+    throw error;
+  }
+}
+
+function policyOf(options: ClientOptions): Policy {
+  const { adapter, directory, post, user } = options;
+  checkUser(user);
+  if (adapter !== undefined && post !== undefined) throw usage("post is for clients without an adapter");
+  if (adapter !== undefined && adapter.transport.self !== user) throw usage("the adapter belongs to another user");
+  if (adapter === undefined && directory === undefined && post === undefined) throw usage("give an adapter, a directory, or post");
+  const policy = { ...DEFAULT_POLICY, ...options.policy };
+  // Unknown suites are refused, never ignored: an app that asks for more than this release has must learn of it.
+  if (policy.suites.length === 0 || policy.suites.some((suite) => suite !== "x3dh")) throw usage("suites: this release has x3dh");
+  const fences: readonly string[] = ["require", "prefer"];
+  if (!fences.includes(policy.fence)) throw usage("fence is require or prefer");
+  for (const amount of [policy.archiveDays, policy.archiveMessages]) if (!(amount >= 0)) throw usage("archive limits are not negative");
+  return Object.freeze(policy);
+}
+
+function usage(reason: string): MiyuError<"ERR_USAGE"> {
+  return new MiyuError("ERR_USAGE", { reason });
+}
+
+/** The account of an exported file, going on from the newest list the directory has of it. */
+async function beginningOf(crypto: Crypto, user: UserId, restore: NonNullable<ClientOptions["restore"]>, directory: Directory | undefined): Promise<Beginning> {
+  const beginning = await readAccountFile(crypto, user, restore.file, restore.passphrase);
+  const published = await directory?.read(user);
+  if (published === undefined) return beginning;
+  const list = decodeDeviceList(crypto, decodeDirectoryRecord(published.record).deviceList);
+  const newer = list.user === user && crypto.equal(list.accountKey, beginning.list.accountKey) && list.epoch > beginning.list.epoch;
+  return newer ? { ...beginning, list } : beginning;
+}
+
+interface ControlRoute {
+  readonly transport: Transport | undefined;
+  readonly post: ClientOptions["post"];
+  readonly random: Random;
+}
+
+function controlSender({ transport, post, random }: ControlRoute): Context["sendControl"] {
+  if (transport !== undefined) {
+    return async (to, frame) => {
+      const body = transport.caps.payload === "text" ? new TextEncoder().encode(toText(frame)) : frame;
+      const key = [...random(CONTROL_KEY_LENGTH)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      await transport.send({ dest: { kind: "user", user: to }, body, class: "control", key });
+    };
+  }
+  if (post === undefined) return undefined;
+  return async (to: UserId, frame: Bytes) => {
+    await post(to, toText(frame));
+  };
+}
+
+interface Ending {
+  readonly closing: AbortController;
+  readonly protection: Protection;
+  closeStore(): Promise<void>;
+}
+
+async function start(context: Context, { closing, protection, closeStore }: Ending): Promise<Client> {
+  const { account, crypto, store, policy, transport, events } = context;
+  const keeper = preKeyKeeper(context);
+  const keys = keyExchange(context, () => keeper.ownRecord());
+  const gate = fenceGate(context);
+  const upkeep = maintenance(context, async () => {
+    await keeper.maintain();
+    await pruneArchive(store, policy, context.now());
+  });
+  const incoming = receiver(context, keys, opener(context, keys), { preKeyUsed: upkeep.soon, ownListBehind: upkeep.soon });
+  const outbox = transport === undefined ? undefined : makeOutbox({ context, transport, keys, gate });
+  await incoming.redeliver();
+  for (const [user, key] of await pendingKeys(store)) announceKeyChange(context, user, key);
+  // Without a connection the prekeys are made all the same; they are published as soon as there is one.
+  const published = upkeep.run();
+  if (transport === undefined) await published;
+  let connections = 0;
+  const stopListening = connect();
+
+  function connect(): () => void {
+    if (transport === undefined) return () => undefined;
+    transport.attach?.(account.device);
+    const stopState = transport.onState?.((state) => {
+      events.push({ kind: "connection", id: `connection/${String(++connections)}`, state });
+      if (state === "offline") gate.renew();
+      else {
+        outbox?.wake();
+        upkeep.soon();
+      }
+    });
+    const stopFrames = incoming.listen(transport);
+    outbox?.wake();
+    return () => {
+      stopFrames();
+      stopState?.();
+    };
+  }
+
+  let ended: Promise<void> | undefined;
+  const running = new Set<Promise<unknown>>();
+  /** Runs a call of the app, and lets `close` wait for it. */
+  function call<T>(work: () => Promise<T>): Promise<T> {
+    const task = (async () => {
+      checkOpen(context);
+      return work();
+    })();
+    running.add(task);
+    const forget = (): boolean => running.delete(task);
+    task.then(forget, forget);
+    return task;
+  }
+
+  async function end(): Promise<void> {
+    closing.abort();
+    stopListening();
+    events.close();
+    await transport?.close?.();
+    await Promise.allSettled([...running, upkeep.stopped(), incoming.stopped(), outbox?.stopped()]);
+    await closeStore();
+    closeAccount(account);
+  }
+
+  return Object.freeze<Client>({
+    user: account.user,
+    device: account.device,
+    crypto: Object.freeze({ name: crypto.name }),
+    protection,
+    policy,
+    encrypt: (to, content, options) => call(() => encrypt(context, keys, gate, to, content, options)),
+    decrypt: (input, options) => call(() => incoming.decrypt(input, options)),
+    send: (to, content, options) =>
+      call(() => {
+        if (transport === undefined || outbox === undefined) throw usage("send needs an adapter; without one use encrypt");
+        return send(context, transport, outbox, to, content, options);
+      }),
+    events: (options) => events.iterate(options?.signal),
+    history: (query) => call(() => readHistory(store, query)),
+    conversations: () => call(() => listConversations(store)),
+    safetyNumber: (user) => call(() => safetyNumber(context, keys, user)),
+    trust: (user, number) =>
+      call(async () => {
+        await trust(context, user, number);
+        outbox?.wake();
+      }),
+    exportAccount: (passphrase) => call(() => exportAccount(context, passphrase)),
+    describe: () => call(() => describeClient(context, protection, gate)),
+    close: () => (ended ??= end()),
+  });
+}
+
+/** Runs `work` now, every hour, and when asked, one at a time; where there is no connection, soon again. */
+function maintenance({ closing }: Context, work: () => Promise<void>): { run(): Promise<void>; soon(): void; stopped(): Promise<void> } {
+  let running: Promise<void> | undefined;
+  let again = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function schedule(ms: number): void {
+    clearTimeout(timer);
+    if (closing.aborted) return;
+    timer = setTimeout(() => void run(), ms);
+    // Node: a client that nobody waits for must not keep the program alive.
+    if (typeof timer === "object" && "unref" in timer) (timer as { unref(): void }).unref();
+  }
+
+  function run(): Promise<void> {
+    if (running !== undefined) {
+      again = true;
+      return running;
+    }
+    clearTimeout(timer);
+    running = work()
+      .then(
+        () => MAINTENANCE_INTERVAL,
+        () => MAINTENANCE_RETRY,
+      )
+      .then((pauseFor) => {
+        running = undefined;
+        schedule(again ? 0 : pauseFor);
+        again = false;
+      });
+    return running;
+  }
+
+  closing.addEventListener("abort", () => {
+    clearTimeout(timer);
+  });
+  return {
+    run,
+    soon() {
+      if (!closing.aborted) void run();
+    },
+    async stopped() {
+      await running;
+    },
+  };
+}
+

@@ -1,0 +1,268 @@
+/**
+ * The outbox: what still has to leave. A row is `waiting` until its message could be sealed (keys, fence, fresh list), then `ready`;
+ * it goes when the server has taken the message. The bytes are in the archive row, sealed once, sent again as they are.
+ * Each recipient has a lane of its own, so nobody waits for somebody else's keys.
+ */
+import { concat, fromBase64url, lp, Reader, u64be, utf8, type Bytes } from "../bytes.ts";
+import { toText } from "../envelope/text.ts";
+import { MiyuError } from "../errors.ts";
+import type { StoreView } from "../store/types.ts";
+import type { Dest, OutFrame, Sent, Transport, UserId } from "../transport/types.ts";
+import { getOwnList } from "./account.ts";
+import { getRow, putRow, type ArchiveRow } from "./archive.ts";
+import { pause, type Context } from "./context.ts";
+import type { Gate } from "./fence.ts";
+import type { KeyExchange } from "./keyExchange.ts";
+import { RECORDS } from "./naming.ts";
+import { sealDurably } from "./sealing.ts";
+import type { Delivery } from "./types.ts";
+
+const VERSION = 1;
+/** Pauses between attempts, milliseconds: doubled from the first to the last. */
+const FIRST_PAUSE = 1_000;
+const LAST_PAUSE = 60_000;
+const PLACEHOLDER = "🔒";
+/** Only the user or another release can resolve these: the row waits, and the app is told. */
+const HELD_BACK = ["ERR_IDENTITY_CHANGED", "ERR_SIGNATURE", "ERR_DEVICE_LIST", "ERR_DOWNGRADE", "ERR_ROLLBACK", "ERR_DECODE", "ERR_VERSION"] as const;
+
+/** A row. */
+export interface OutboxRow {
+  /** Message id, base64url. */
+  readonly id: string;
+  readonly to: UserId;
+  readonly sequence: number;
+}
+
+/** Writes the row of a message; its record must be named. */
+export function putOutboxRow(view: StoreView, { id, to, sequence }: OutboxRow): void {
+  view.put(RECORDS.outbox(id), concat(Uint8Array.of(VERSION), u64be(sequence), lp(utf8(to))));
+}
+
+function decodeOutboxRow(id: string, bytes: Uint8Array): OutboxRow {
+  const reader = new Reader(bytes, "outbox row");
+  const version = reader.u8();
+  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  const sequence = reader.u64();
+  const to = reader.text();
+  reader.end();
+  return { id, to, sequence };
+}
+
+/** Sends what is in the outbox. */
+export interface Outbox {
+  /** Looks at the rows now: something was added, or what they waited for has come. */
+  wake(): void;
+  /** Resolves when the server has taken the message. @throws {MiyuError} ERR_TRANSPORT_REJECTED, ERR_TOO_LARGE, ERR_CLOSED */
+  accepted(id: string): Promise<Sent>;
+  /** Resolves when every lane has stopped, after the client is closing. */
+  stopped(): Promise<void>;
+}
+
+/** What the outbox works with. */
+export interface OutboxParts {
+  readonly context: Context;
+  readonly transport: Transport;
+  readonly keys: KeyExchange;
+  readonly gate: Gate;
+}
+
+/** Makes an outbox; it runs until the client closes. */
+export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox {
+  const { account, store, events, closing } = context;
+  const lanes = new Map<UserId, { again: boolean; wakeUp: () => void }>();
+  const running = new Set<Promise<void>>();
+  const waiters = new Map<string, { resolve: (sent: Sent) => void; reject: (error: MiyuError) => void }[]>();
+  const told = new Set<string>();
+
+  async function rowsOf(to?: UserId): Promise<OutboxRow[]> {
+    const rows = (await store.list("outbox")).map(({ id, value }) => decodeOutboxRow(id, value));
+    return rows.filter((row) => to === undefined || row.to === to).sort((a, b) => a.sequence - b.sequence);
+  }
+
+  function startLane(to: UserId): void {
+    const lane = lanes.get(to);
+    if (lane !== undefined) {
+      lane.again = true;
+      lane.wakeUp();
+      return;
+    }
+    lanes.set(to, { again: false, wakeUp: () => undefined });
+    const run = runLane(to).finally(() => {
+      lanes.delete(to);
+      running.delete(run);
+    });
+    running.add(run);
+  }
+
+  /** Works through the rows of one recipient in order; pauses where the first cannot go. */
+  async function runLane(to: UserId): Promise<void> {
+    let wait = FIRST_PAUSE;
+    while (!closing.aborted) {
+      const lane = lanes.get(to);
+      if (lane !== undefined) lane.again = false;
+      let blocked = false;
+      try {
+        for (const row of await rowsOf(to)) await deliver(row);
+      } catch {
+        // Whatever it was, the row is still there: told to the app where it has to act, tried again in any case.
+        blocked = true;
+      }
+      if (closing.aborted || (!blocked && lanes.get(to)?.again !== true)) return;
+      if (!blocked) {
+        wait = FIRST_PAUSE;
+        continue;
+      }
+      const woken = await sleep(to, wait * (0.5 + Math.min(1, (context.random(1)[0] ?? 0) / 255) / 2));
+      wait = woken ? FIRST_PAUSE : Math.min(LAST_PAUSE, wait * 2);
+    }
+  }
+
+  /** Waits; true if something woke the lane. */
+  function sleep(to: UserId, ms: number): Promise<boolean> {
+    const waking = new AbortController();
+    const lane = lanes.get(to);
+    if (lane?.again === true) return Promise.resolve(true);
+    if (lane !== undefined) lane.wakeUp = () => waking.abort();
+    const stop = (): void => waking.abort();
+    closing.addEventListener("abort", stop, { once: true });
+    return pause(ms, waking.signal)
+      .then(
+        () => false,
+        () => true,
+      )
+      .finally(() => closing.removeEventListener("abort", stop));
+  }
+
+  async function deliver(row: OutboxRow): Promise<void> {
+    let sealed: Bytes;
+    try {
+      await gate.pass();
+      sealed = await sealedBytes(row);
+    } catch (error) {
+      if (MiyuError.is(error) && HELD_BACK.some((code) => error.code === code)) tellOnce(row, error);
+      if (MiyuError.is(error, "ERR_TOO_LARGE")) return giveUp(row, error);
+      throw error;
+    }
+    let sent: Sent;
+    try {
+      sent = await transmit(row, sealed);
+    } catch (error) {
+      if (MiyuError.is(error, "ERR_TRANSPORT_REJECTED") || MiyuError.is(error, "ERR_TOO_LARGE")) return giveUp(row, error);
+      throw error;
+    }
+    const conversation = await settle(row, "accepted");
+    if (conversation === undefined) return;
+    events.push({ kind: "accepted", id: row.id, conversation, at: sent.at ?? context.now() });
+    for (const { resolve } of takeWaiters(row.id)) resolve(sent);
+  }
+
+  /** The envelope of a row: sealed before, or now. */
+  async function sealedBytes(row: OutboxRow): Promise<Bytes> {
+    const key = RECORDS.archive(account.device, row.id);
+    const kept = await store.transact([key], (view) => getRow(view, account.device, row.id));
+    if (kept === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
+    if (kept.sealed.length > 0) return kept.sealed;
+    return sealWaiting(context, keys, row, kept);
+  }
+
+  async function transmit(row: OutboxRow, sealed: Bytes): Promise<Sent> {
+    const body = transport.caps.payload === "text" ? utf8(toText(sealed)) : sealed;
+    if (body.length > transport.caps.maxPayload) throw new MiyuError("ERR_TOO_LARGE", { size: body.length, limit: transport.caps.maxPayload });
+    const frame: Omit<OutFrame, "dest" | "class" | "key"> = { body, placeholder: PLACEHOLDER };
+    const [sent] = await Promise.all((await destinations(row)).map(({ dest, suffix }) =>
+      transport.send({ ...frame, dest, class: suffix === "" ? "chat" : "control", key: row.id + suffix }, { signal: closing })));
+    return sent ?? {};
+  }
+
+  /** The recipient, and the own other devices where the transport does not copy to them. */
+  async function destinations({ to }: OutboxRow): Promise<readonly { readonly dest: Dest; readonly suffix: string }[]> {
+    const recipient = { dest: { kind: "user", user: to } as const, suffix: "" };
+    if (transport.caps.ownCopy !== "none" || to === account.user) return [recipient];
+    const own = await store.transact([RECORDS.ownList], (view) => getOwnList(view).known);
+    return own.devices.length > 1 ? [recipient, { dest: { kind: "user", user: account.user }, suffix: "-own" }] : [recipient];
+  }
+
+  /** Ends a row; the conversation, or undefined if another tab did so before. */
+  function settle(row: OutboxRow, delivery: Delivery): Promise<string | undefined> {
+    const archiveKey = RECORDS.archive(account.device, row.id);
+    return store.transact([RECORDS.outbox(row.id), archiveKey], (view) => {
+      if (view.get(RECORDS.outbox(row.id)) === undefined) return undefined;
+      view.remove(RECORDS.outbox(row.id));
+      const kept = getRow(view, account.device, row.id);
+      if (kept === undefined) return undefined;
+      putRow(view, { ...kept, delivery, sealed: new Uint8Array(0), plaintext: context.keepPlaintext ? kept.plaintext : undefined });
+      return kept.conversation;
+    });
+  }
+
+  async function giveUp(row: OutboxRow, error: MiyuError): Promise<void> {
+    const conversation = await settle(row, "failed");
+    if (conversation === undefined) return;
+    events.push({ kind: "blocked", id: row.id, conversation, error });
+    for (const { reject } of takeWaiters(row.id)) reject(error);
+  }
+
+  function tellOnce(row: OutboxRow, error: MiyuError): void {
+    const mark = `${row.id}/${error.code}`;
+    if (told.has(mark)) return;
+    told.add(mark);
+    events.push({ kind: "blocked", id: row.id, conversation: row.to, error });
+  }
+
+  function takeWaiters(id: string): { resolve: (sent: Sent) => void; reject: (error: MiyuError) => void }[] {
+    const found = waiters.get(id) ?? [];
+    waiters.delete(id);
+    return found;
+  }
+
+  async function wakeAll(): Promise<void> {
+    for (const to of new Set((await rowsOf()).map((row) => row.to))) if (!closing.aborted) startLane(to);
+  }
+
+  closing.addEventListener("abort", () => {
+    for (const id of [...waiters.keys()]) for (const { reject } of takeWaiters(id)) reject(new MiyuError("ERR_CLOSED", { what: "client" }));
+  });
+
+  return {
+    wake() {
+      // A store that cannot be read now is read at the next wake; the rows stay.
+      const task = wakeAll()
+        .catch(() => undefined)
+        .finally(() => running.delete(task));
+      running.add(task);
+    },
+    async accepted(id) {
+      const result = new Promise<Sent>((resolve, reject) => waiters.set(id, [...(waiters.get(id) ?? []), { resolve, reject }]));
+      // The row may be gone before anyone asked.
+      const kept = await store.transact([RECORDS.archive(account.device, id)], (view) => getRow(view, account.device, id));
+      if (kept?.delivery === "accepted") for (const { resolve } of takeWaiters(id)) resolve({});
+      if (kept?.delivery === "failed") for (const { reject } of takeWaiters(id)) reject(new MiyuError("ERR_TRANSPORT_REJECTED", { reason: "refused before" }));
+      return result;
+    },
+    async stopped() {
+      while (running.size > 0) await Promise.allSettled([...running]);
+    },
+  };
+}
+
+/** Seals a row that has been waiting. @throws {MiyuError} as `encrypt` */
+function sealWaiting(context: Context, keys: KeyExchange, { id, to }: OutboxRow, kept: ArchiveRow): Promise<Bytes> {
+  const { account } = context;
+  if (kept.plaintext === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
+  const draft = { to, id: fromBase64url(id), sentAt: kept.sentAt, plaintext: kept.plaintext };
+  return sealDurably(
+    context,
+    keys,
+    draft,
+    [RECORDS.archive(account.device, id)],
+    (view, seal) => {
+      const row = getRow(view, account.device, id);
+      if (row === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
+      if (row.sealed.length > 0) return row.sealed;
+      const { bytes, bind } = seal();
+      putRow(view, { ...row, delivery: "ready", bind, sealed: bytes });
+      return bytes;
+    },
+    context.closing,
+  );
+}
