@@ -16,7 +16,7 @@ export const CLASSIC_VERSION = 3;
 const NEWEST_VERSION = 4;
 
 /** Length of the MAC at the end of a SignalMessage in bytes. */
-export const MAC_LENGTH = 8;
+const MAC_LENGTH = 8;
 
 const SIGNAL_MESSAGE = "signal message";
 const PRE_KEY_MESSAGE = "pre-key message";
