@@ -14,11 +14,13 @@ const NODE_ONLY = ["./store/node", "./relay"];
 const COMBINED = { name: "root+protocol+noble", subpaths: [".", "./protocol", "./crypto/noble"] };
 
 /**
- * @param {readonly string[]} subpaths
+ * What these modules cost together.
+ * @param {readonly string[]} modules specifiers, as imported from the package's folder
+ * @param {readonly string[]} [external] what they import and a browser does not have
  * @returns {Promise<{ min: number, gzip: number }>} bytes
  */
-async function sizeOf(subpaths) {
-  const contents = subpaths.map((subpath, index) => `export * as part${index} from "${specifier(subpath)}";`).join("\n");
+export async function sizeOf(modules, external = []) {
+  const contents = modules.map((module, index) => `export * as part${index} from "${module}";`).join("\n");
   const { outputFiles, metafile } = await build({
     stdin: { contents, resolveDir: ROOT },
     bundle: true,
@@ -31,6 +33,9 @@ async function sizeOf(subpaths) {
     write: false,
     metafile: true,
     logLevel: "silent",
+    external: [...external],
+    // The paths of our own tsconfig.json lead to the sources, and `#defaults` to Node's.
+    tsconfigRaw: {},
   });
   const outputs = new Map(Object.entries(metafile.outputs));
   const entry = [...outputs].find(([, output]) => output.entryPoint === "<stdin>")?.[0];
@@ -51,9 +56,9 @@ async function sizeOf(subpaths) {
 export async function bundleSizes() {
   const rows = [];
   for (const [subpath] of PUBLIC_ENTRIES.filter(([name]) => !NODE_ONLY.includes(name))) {
-    rows.push({ name: subpath === "." ? "root" : subpath.slice(2), ...(await sizeOf([subpath])) });
+    rows.push({ name: subpath === "." ? "root" : subpath.slice(2), ...(await sizeOf([specifier(subpath)])) });
   }
-  rows.push({ name: COMBINED.name, ...(await sizeOf(COMBINED.subpaths)) });
+  rows.push({ name: COMBINED.name, ...(await sizeOf(COMBINED.subpaths.map(specifier))) });
   return rows;
 }
 
