@@ -9,7 +9,7 @@ import { acceptDeviceList, decodeDeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
 import { decodeSignedPreKey, encodeOneTimePreKey, encodeSignedPreKey, generateOneTimePreKeys, generateSignedPreKey, type SignedPreKey } from "../protocol/preKeys.ts";
 import type { StoreView } from "../store/types.ts";
-import type { Directory } from "../transport/types.ts";
+import type { DeviceId, Directory } from "../transport/types.ts";
 import { getOwnList, putOwnList } from "./account.ts";
 import type { Context } from "./context.ts";
 import { findDevice } from "./deviceLists.ts";
@@ -105,29 +105,33 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
     const own = await bundle();
     for (let attempt = 0; attempt < PUBLISH_ATTEMPTS; attempt++) {
       const published = await directory.read(account.user);
-      const others = published === undefined ? [] : await adoptPublished(published.record);
+      const { others, abandoned } = published === undefined ? { others: [], abandoned: [] } : await adoptPublished(published.record);
       const { signed } = await store.transact([RECORDS.ownList], getOwnList);
       if (published !== undefined && isUpToDate(published.record, signed, own)) return;
       const version = await directory.publish(ownDirectoryRecord(signed, own, others), published?.version ?? null);
-      if (version !== undefined) return;
+      if (version === undefined) continue;
+      for (const device of abandoned) await directory.forget?.(device);
+      return;
     }
     throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "the directory record kept changing" });
   }
 
   /**
    * Takes a newer own list out of the published record, and the bundles of other devices on it. A record of another account is
-   * replaced: it is what an account that was lost left behind.
+   * replaced: it is what an account that was lost left behind. Devices that are not on our list are abandoned: nobody empties their mailboxes.
    */
-  async function adoptPublished(record: Uint8Array): Promise<readonly Bytes[]> {
+  async function adoptPublished(record: Uint8Array): Promise<{ readonly others: readonly Bytes[]; readonly abandoned: readonly DeviceId[] }> {
     let published;
     try {
       const decoded = decodeDirectoryRecord(record);
       published = { list: decodeDeviceList(crypto, decoded.deviceList), bundles: decoded.bundles };
     } catch {
-      return [];
+      return { others: [], abandoned: [] };
     }
     const { list, bundles } = published;
-    if (!equal(list.accountKey, account.accountKeyPair.publicKey) || list.user !== account.user) return [];
+    if (list.user !== account.user) return { others: [], abandoned: [] };
+    const listed = list.devices.map((entry) => toBase64url(entry.device));
+    if (!equal(list.accountKey, account.accountKeyPair.publicKey)) return { others: [], abandoned: listed };
     const removed = await store.transact([RECORDS.ownList], (view) => {
       const own = getOwnList(view);
       if (list.epoch <= own.known.epoch) return findDevice(own.known, account.deviceBytes) === undefined;
@@ -139,11 +143,12 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       context.events.push({ kind: "device-removed", id: `device-removed/${account.device}` });
       throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "removed" });
     }
-    const mine = toBase64url(account.deviceBytes);
-    return bundles.filter((bytes) => {
-      const device = bytes.subarray(1, 17);
-      return toBase64url(device) !== mine && list.devices.some((entry) => equal(entry.device, device));
+    const own = await store.transact([RECORDS.ownList], (view) => getOwnList(view).known.devices.map((entry) => toBase64url(entry.device)));
+    const others = bundles.filter((bytes) => {
+      const device = toBase64url(bytes.subarray(1, 17));
+      return device !== account.device && own.includes(device);
     });
+    return { others, abandoned: listed.filter((device) => !own.includes(device)) };
   }
 
   async function refill(directory: Directory): Promise<void> {

@@ -31,6 +31,7 @@ const CAUSES: Partial<Record<ErrorCode, readonly [Cause, Remedy]>> = {
   ERR_DEVICE_LIST: ["device-not-listed", "none"],
   ERR_SIGNATURE: ["device-not-listed", "none"],
   ERR_TRANSPORT_UNAVAILABLE: ["no-session", "wait"],
+  ERR_TRANSPORT_REJECTED: ["no-session", "wait"],
 };
 
 /** Takes in what others send. */

@@ -24,7 +24,7 @@ export interface KeyDirectory {
    * @throws {MiyuError} ERR_TRANSPORT_REJECTED if they are more than the relay keeps; none is added
    */
   stock(user: UserId, device: DeviceId, prekeys: readonly Uint8Array[]): Promise<number>;
-  /** Whether the fence was `expect` and is now `next`. */
+  /** Whether the fence was `expect`, or `next` already (the answer to an earlier request was lost), and is now `next`. */
   fence(user: UserId, device: DeviceId, expect: Fence | null, next: Fence): Promise<boolean>;
   /** Forgets a device's prekeys and fence. */
   remove(user: UserId, device: DeviceId): Promise<void>;
@@ -100,6 +100,7 @@ export function keyDirectory(storage: RelayStorage, limits: RelayLimits, random:
     fence: async (user, device, expect, next) =>
       alone(["fence", user, device], async () => {
         const held = await storage.get(keys.fence(user, device));
+        if (held !== undefined && equal(held, encodeFence(next))) return true;
         if (!equal(held ?? new Uint8Array(), expect === null ? new Uint8Array() : encodeFence(expect))) return false;
         await storage.write([{ key: keys.fence(user, device), value: encodeFence(next) }]);
         return true;

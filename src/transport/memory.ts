@@ -148,6 +148,12 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
     return fresh;
   }
 
+  /** Forgets a device that is not connected. */
+  function removeMailbox(user: UserId, device: DeviceId): void {
+    const at = mailboxes.findIndex((one) => one.user === user && one.device === device && one.queue === undefined);
+    if (at >= 0) mailboxes.splice(at, 1);
+  }
+
   function targetsOf(frame: OutFrame, self: UserId, device: DeviceId): Mailbox[] {
     const { dest } = frame;
     if (dest.kind === "device") return mailboxes.filter((one) => one.user === dest.user && one.device === dest.device);
@@ -323,7 +329,7 @@ export function memoryNetwork(options: MemoryNetworkOptions = {}): MemoryNetwork
           return Promise.resolve();
         },
       },
-      ...(given.directory === false ? {} : { directory: memoryDirectory(tables, user, () => state.present === "online") }),
+      ...(given.directory === false ? {} : { directory: memoryDirectory(tables, user, () => state.present === "online", (device) => { removeMailbox(user, device); }) }),
       offline: () => { cable("offline"); },
       online: () => { cable("online"); },
     };

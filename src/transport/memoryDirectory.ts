@@ -1,7 +1,7 @@
 /** The directory of the memory network: records by compare-and-set, one-time prekeys handed out once, fences. */
 import { copy } from "../bytes.ts";
 import { MiyuError } from "../errors.ts";
-import type { Directory, DirectoryRecord, Fence, UserId } from "./types.ts";
+import type { DeviceId, Directory, DirectoryRecord, Fence, UserId } from "./types.ts";
 
 /** What all directories of one network share. */
 export interface DirectoryTables {
@@ -14,8 +14,8 @@ export interface DirectoryTables {
 
 const MAX_RECORD = 65_536;
 
-/** The directory as `self` sees it. Every call fails with ERR_TRANSPORT_UNAVAILABLE while `reachable` says no. */
-export function memoryDirectory(tables: DirectoryTables, self: UserId, reachable: () => boolean): Required<Directory> {
+/** The directory as `self` sees it; `removeMailbox` forgets one of its devices. Every call fails with ERR_TRANSPORT_UNAVAILABLE while `reachable` says no. */
+export function memoryDirectory(tables: DirectoryTables, self: UserId, reachable: () => boolean, removeMailbox: (device: DeviceId) => void): Required<Directory> {
   const { records, stock, fences, watchers } = tables;
   const keyOf = (user: UserId, device: string): string => JSON.stringify([user, device]);
 
@@ -61,9 +61,16 @@ export function memoryDirectory(tables: DirectoryTables, self: UserId, reachable
       all.add(own);
       return () => void all.delete(own);
     },
+    async forget(device) {
+      await reach();
+      stock.delete(keyOf(self, device));
+      fences.delete(keyOf(self, device));
+      removeMailbox(device);
+    },
     async fence(device, expect, next) {
       await reach();
       const held = fences.get(keyOf(self, device));
+      if (held?.epoch === next.epoch && held.nonce === next.nonce) return true;
       if (held?.epoch !== expect?.epoch || held?.nonce !== expect?.nonce) return false;
       fences.set(keyOf(self, device), { ...next });
       return true;

@@ -90,6 +90,11 @@ export function relayDirectory(options: RelayDirectoryOptions): Required<Omit<Di
       const response = await expectStatus(await call(`/v1/prekeys/${part(device)}`, { method: "POST", body, signal }), 200, body.length);
       return numberOf(await jsonOf(response), "stock");
     },
+    async forget(device, { signal } = {}) {
+      const response = await call(`/v1/devices/${part(device)}`, { method: "DELETE", signal });
+      // Not there any more, or still connected: then it empties its mailbox itself.
+      if (response.status !== 404 && response.status !== 409) await expectStatus(response, 204);
+    },
     async fence(device, expect, next) {
       const body = JSON.stringify({ expect, next });
       const response = await call(`/v1/fences/${part(device)}`, { method: "POST", headers: { "content-type": "application/json" }, body });

@@ -136,9 +136,14 @@ export interface Directory {
   claim?(user: UserId, device: DeviceId, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array | undefined>;
   /** Adds one-time prekeys of an own device and resolves with the number now in stock; an empty list only asks. */
   stock?(device: DeviceId, keys: readonly Uint8Array[], options?: { readonly signal?: AbortSignal }): Promise<number>;
+  /** Drops what is kept for an own device that is no longer in use: its mailbox, one-time prekeys and fence. */
+  forget?(device: DeviceId, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Calls `on` when the user's record may have changed. */
   watch?(user: UserId, on: () => void): () => void;
-  /** Compare-and-set of the device's fence; null expects none. Resolves false if another copy of the device holds it. */
+  /**
+   * Compare-and-set of the device's fence; null expects none. Also true if `next` is set already: the answer to an earlier call was lost.
+   * Resolves false if another copy of the device holds it.
+   */
   fence?(device: DeviceId, expect: Fence | null, next: Fence): Promise<boolean>;
 }
 
