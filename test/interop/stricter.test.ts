@@ -154,4 +154,13 @@ describe.each([{ crypto: nobleCrypto }, { crypto: await sodiumCrypto() }])("$cry
     await speak(mina, mio);
     expect(await mio.decrypt("mina", gone)).toEqual({ kind: "refused", reason: "ERR_DECRYPT" });
   });
+
+  test("a message passed over by more than 2,000 others", async () => {
+    const [mina, mio] = [await ours.create("mina"), await ours.create("mio")];
+    await mina.start("mio", await mio.publish(true));
+    const state = mina.session("mio");
+    expect((await mio.decrypt("mina", craft(crypto, state, {}, 2001))).kind).toBe("plaintext");
+    expect(await mio.decrypt("mina", craft(crypto, state, {}, 0))).toEqual({ kind: "duplicate" });
+    expect((await mio.decrypt("mina", craft(crypto, state, {}, 1))).kind).toBe("plaintext");
+  });
 });
