@@ -5,9 +5,6 @@
  */
 import { cbc } from "@noble/ciphers/aes.js";
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
-import { hkdf } from "@noble/hashes/hkdf.js";
-import { hmac } from "@noble/hashes/hmac.js";
-import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import {
   isInPrimeSubgroup,
   multiplyAddScalars,
@@ -17,6 +14,7 @@ import {
   x25519PublicKey,
   x25519SharedSecret,
 } from "./curve25519.ts";
+import { hkdfSha256, hmacSha256, sha256, sha512 } from "./hashes.ts";
 import { attempt, cryptoOf } from "./provider.ts";
 import type { Crypto } from "./types.ts";
 
@@ -30,10 +28,10 @@ export const nobleCrypto: Crypto = cryptoOf({
   multiplyAddScalars,
   multiplyBase,
   verifyEd25519: (publicKey, message, signature) => verifyEd25519Strict(sha512, publicKey, message, signature),
-  sha256: (message) => sha256(message),
-  sha512: (message) => sha512(message),
-  hmacSha256: (key, message) => hmac(sha256, key, message),
-  hkdfSha256: (secret, salt, info, length) => hkdf(sha256, secret, salt, info, length),
+  sha256,
+  sha512,
+  hmacSha256,
+  hkdfSha256,
   aesCbcEncrypt: (key, iv, plaintext) => cbc(key, iv).encrypt(plaintext),
   aesCbcDecrypt: (key, iv, ciphertext) => attempt(() => cbc(key, iv).decrypt(ciphertext)),
   aeadSeal: (key, nonce, aad, plaintext) => xchacha20poly1305(key, nonce, aad).encrypt(plaintext),
