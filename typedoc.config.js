@@ -12,6 +12,8 @@ const options = {
   disableSources: true,
   excludeExternals: true,
   excludePrivate: true,
+  // Exports and what can be called on them. A property whose name and type say it all needs no sentence.
+  requiredToBeDocumented: ["Variable", "Function", "Class", "Interface", "TypeAlias", "Constructor", "Method", "Accessor"],
   validation: { notExported: true, invalidLink: true, notDocumented: true },
   treatWarningsAsErrors: true,
 };

@@ -13,7 +13,7 @@ const { values } = parseArgs({
 
 async function build() {
   process.stderr.write("Building …\n");
-  await run("tsup", ["--no-dts"]);
+  await run("tsup", ["--no-dts", "--no-clean"]);
   await run("vite", ["build", "examples/chat", "--logLevel", "warn"]);
 }
 

@@ -44,6 +44,8 @@ export class WebKitSession {
     const [command, args] = process.env["DISPLAY"] ? [driver, [argument]] : ["xvfb-run", ["-a", "-s", "-screen 0 1400x1000x24", driver, argument]];
     const child = spawn(command, args, { stdio: "ignore", detached: true, env: { ...process.env, LIBGL_ALWAYS_SOFTWARE: "1" } });
     const session = new WebKitSession(child, `http://127.0.0.1:${String(port)}`);
+    // A run that is cut short leaves no browser behind.
+    process.once("exit", () => session.#endGroup());
     try {
       await session.#start(binary);
     } catch (error) {
@@ -127,11 +129,17 @@ export class WebKitSession {
     this.#path = "";
     if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#child.once("exit", resolve));
-    try {
-      process.kill(-this.#child.pid, "SIGTERM"); // the whole group: driver, browser, virtual display
-    } catch {
-      return;
-    }
+    this.#endGroup();
     await Promise.race([exited, pause(5_000)]);
+  }
+
+  /** Ends driver, browser and virtual display: they are a process group of their own. */
+  #endGroup(): void {
+    if (this.#child.pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    try {
+      process.kill(-this.#child.pid, "SIGTERM");
+    } catch {
+      // The group ended by itself meanwhile.
+    }
   }
 }
