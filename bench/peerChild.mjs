@@ -1,0 +1,37 @@
+// One peer in a process of its own: `node --expose-gc peerChild.mjs PEER PROVIDER [--quick]`, the results over the parent's channel.
+import process from "node:process";
+import { batchFor, measureDriver } from "./measures.mjs";
+import { gate, repeatGated } from "./gate.mjs";
+import { findPeer } from "./peers.mjs";
+
+const [, , peer, provider] = process.argv;
+const quick = process.argv.includes("--quick");
+const driver = await findPeer(peer, provider).driver();
+await driver.load();
+
+const report = (measure, { median, dirty }) => {
+  process.stderr.write(`  ${measure.padEnd(16)} ${median.toFixed(1).padStart(10)}${dirty ? " (noisy)" : ""}\n`);
+};
+const measured = await measureDriver(driver, { quick, report });
+
+/** What libsodium's X25519 takes here: the yardstick of the goals. */
+async function x25519() {
+  const sodium = (await import("libsodium-wrappers")).default;
+  await sodium.ready;
+  const privateKey = sodium.randombytes_buf(32);
+  const publicKey = sodium.crypto_scalarmult_base(sodium.randombytes_buf(32));
+  const multiply = async (count) => {
+    const stop = gate();
+    for (let i = 0; i < count; i++) sodium.crypto_scalarmult(privateKey, publicKey);
+    return stop();
+  };
+  const batch = await batchFor(multiply);
+  const { stats } = await repeatGated(async () => {
+    const { ms, quiet } = await multiply(batch);
+    return { quiet, values: { x25519: (ms * 1000) / batch } };
+  }, quick ? { wanted: 5, maxMs: 2_000 } : { wanted: 15, maxMs: 9_000 });
+  return stats.x25519;
+}
+
+process.send?.({ ...measured, ...(provider === "sodium" && { x25519: await x25519() }) });
+process.disconnect?.();
