@@ -82,7 +82,8 @@ function policyOf(options: ClientOptions): Policy {
   if (adapter === undefined && directory === undefined && post === undefined) throw usage("give an adapter, a directory, or post");
   const policy = { ...DEFAULT_POLICY, ...options.policy };
   // Unknown suites are refused, never ignored: an app that asks for more than this release has must learn of it.
-  if (policy.suites.length === 0 || policy.suites.some((suite) => suite !== "x3dh")) throw usage("suites: this release has x3dh");
+  const suites: readonly string[] = policy.suites;
+  if (suites.length === 0 || suites.some((suite) => suite !== "x3dh")) throw usage("suites: this release has x3dh");
   const fences: readonly string[] = ["require", "prefer"];
   if (!fences.includes(policy.fence)) throw usage("fence is require or prefer");
   for (const amount of [policy.archiveDays, policy.archiveMessages]) if (!(amount >= 0)) throw usage("archive limits are not negative");

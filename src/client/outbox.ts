@@ -74,6 +74,8 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
   const waiters = new Map<string, { resolve: (sent: Sent) => void; reject: (error: MiyuError) => void }[]>();
   const told = new Set<string>();
 
+  const isClosing = (): boolean => closing.aborted;
+
   async function rowsOf(to?: UserId): Promise<OutboxRow[]> {
     const rows = (await store.list("outbox")).map(({ id, value }) => decodeOutboxRow(id, value));
     return rows.filter((row) => to === undefined || row.to === to).sort((a, b) => a.sequence - b.sequence);
@@ -87,17 +89,14 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
       return;
     }
     lanes.set(to, { again: false, wakeUp: () => undefined });
-    const run = runLane(to).finally(() => {
-      lanes.delete(to);
-      running.delete(run);
-    });
+    const run = runLane(to).finally(() => running.delete(run));
     running.add(run);
   }
 
   /** Works through the rows of one recipient in order; pauses where the first cannot go. */
   async function runLane(to: UserId): Promise<void> {
     let wait = FIRST_PAUSE;
-    while (!closing.aborted) {
+    for (;;) {
       const lane = lanes.get(to);
       if (lane !== undefined) lane.again = false;
       let blocked = false;
@@ -107,7 +106,11 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
         // Whatever it was, the row is still there: told to the app where it has to act, tried again in any case.
         blocked = true;
       }
-      if (closing.aborted || (!blocked && lanes.get(to)?.again !== true)) return;
+      if (isClosing() || (!blocked && lanes.get(to)?.again !== true)) {
+        // In the same turn as the look at `again`, so that no wake-up falls between.
+        lanes.delete(to);
+        return;
+      }
       if (!blocked) {
         wait = FIRST_PAUSE;
         continue;
