@@ -11,16 +11,19 @@ import { run } from "./run.mjs";
 /** Files beside dist/ that are handed out. */
 const DOCUMENTS = ["package.json", "LICENSE", "README.md", "README.zh-CN.md", "CHANGELOG.md"];
 
-/** @param {string} folder @returns {Promise<string>} path of the packed file */
+/** @param {string} folder @returns {Promise<{ tarball: string, paths: string[] }>} the packed file, and what is in it */
 async function pack(folder) {
   const [{ filename, files }] = JSON.parse(await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]));
-  const paths = files.map((/** @type {{ path: string }} */ file) => file.path);
-  const stray = paths.filter((/** @type {string} */ name) => !DOCUMENTS.includes(name) && !/^dist\/.*\.(?:js|d\.ts)$/u.test(name));
+  return { tarball: path.join(folder, filename), paths: files.map((/** @type {{ path: string }} */ file) => file.path) };
+}
+
+/** @param {readonly string[]} paths */
+function assertContents(paths) {
+  const stray = paths.filter((name) => !DOCUMENTS.includes(name) && !/^dist\/.*\.(?:js|d\.ts)$/u.test(name));
   if (stray.length > 0) throw new Error(`not for consumers: ${stray.join(", ")}`);
   const built = PUBLIC_ENTRIES.map(([, source]) => source.replace(/^src/u, "dist").replace(/\.ts$/u, ""));
   const missing = [...DOCUMENTS, ...built.flatMap((name) => [`${name}.js`, `${name}.d.ts`])].filter((name) => !paths.includes(name));
   if (missing.length > 0) throw new Error(`missing from the package: ${missing.join(", ")}`);
-  return path.join(folder, filename);
 }
 
 /** @param {string} folder @param {readonly string[]} packages */
@@ -68,7 +71,10 @@ export function packChecks() {
     {
       name: "npm pack holds what it should",
       check: async () => {
-        tarball = await pack(folder);
+        const packed = await pack(folder);
+        tarball = packed.tarball;
+        assertContents(packed.paths);
+        return `${packed.paths.length} files`;
       },
     },
     {
