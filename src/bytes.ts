@@ -105,7 +105,7 @@ export function toBase64url(bytes: Uint8Array): string {
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
     for (let shift = 18; shift >= 0 && at < codes.length; shift -= 6) codes[at++] = sextetCode((group >>> shift) & 63);
   }
-  return asciiText(codes);
+  return decoder.decode(codes);
 }
 
 /**
@@ -160,12 +160,6 @@ function sextetValue(code: number): number {
 /** All ones if `low ≤ code ≤ high`, else zero. */
 function between(code: number, low: number, high: number): number {
   return ~((code - low) >> 31) & ~((high - code) >> 31);
-}
-
-function asciiText(codes: Uint8Array): string {
-  let out = "";
-  for (let i = 0; i < codes.length; i += 8192) out += String.fromCharCode(...codes.subarray(i, i + 8192));
-  return out;
 }
 
 /**
