@@ -1,6 +1,7 @@
 // What each public subpath costs a browser: bundled and minified with esbuild, then gzip -9.
 //
-// Counted is what loads at once; code behind `import()` (the other provider, libsodium behind the root) loads only when it is called for.
+// Counted is what loads at once, in one file, as a bundler makes it; code behind `import()` (providers and the store behind the root,
+// rarely called parts of a client) loads only when it is called for.
 import { gzipSync } from "node:zlib";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -13,6 +14,14 @@ const NODE_ONLY = ["./store/node", "./relay"];
 /** What an app without WebAssembly loads. */
 const COMBINED = { name: "root+protocol+noble", subpaths: [".", "./protocol", "./crypto/noble"] };
 
+/** Leaves what is behind `import()` out. @type {import("esbuild").Plugin} */
+const loadsLater = {
+  name: "loads later",
+  setup(bundler) {
+    bundler.onResolve({ filter: /^/ }, ({ kind, path }) => (kind === "dynamic-import" ? { path, external: true } : undefined));
+  },
+};
+
 /**
  * What these modules cost together.
  * @param {readonly string[]} modules specifiers, as imported from the package's folder
@@ -21,32 +30,22 @@ const COMBINED = { name: "root+protocol+noble", subpaths: [".", "./protocol", ".
  */
 export async function sizeOf(modules, external = []) {
   const contents = modules.map((module, index) => `export * as part${index} from "${module}";`).join("\n");
-  const { outputFiles, metafile } = await build({
+  const { outputFiles } = await build({
     stdin: { contents, resolveDir: ROOT },
     bundle: true,
     minify: true,
-    splitting: true,
     format: "esm",
     platform: "browser",
     target: "es2022",
-    outdir: "out",
     write: false,
-    metafile: true,
     logLevel: "silent",
     external: [...external],
+    plugins: [loadsLater],
     // The paths of our own tsconfig.json lead to the sources, and `#defaults` to Node's.
     tsconfigRaw: {},
   });
-  const outputs = new Map(Object.entries(metafile.outputs));
-  const entry = [...outputs].find(([, output]) => output.entryPoint === "<stdin>")?.[0];
-  const wanted = new Set(entry === undefined ? [] : [entry]);
-  for (const name of wanted) {
-    for (const { path, kind } of outputs.get(name)?.imports ?? []) if (kind === "import-statement" && outputs.has(path)) wanted.add(path);
-  }
-  const files = outputFiles.filter((file) => [...wanted].some((name) => file.path.endsWith(name)));
-  const min = files.reduce((sum, file) => sum + file.contents.length, 0);
-  const gzip = files.reduce((sum, file) => sum + gzipSync(file.contents, { level: 9 }).length, 0);
-  return { min, gzip };
+  const [{ contents: bundle }] = outputFiles;
+  return { min: bundle.length, gzip: gzipSync(bundle, { level: 9 }).length };
 }
 
 /**
