@@ -61,7 +61,7 @@ export interface ErrorDetail {
 export type ErrorCode = keyof ErrorDetail;
 
 /** Codes whose detail may be left out. */
-type PlainCode = { [C in ErrorCode]: Record<never, never> extends ErrorDetail[C] ? C : never }[ErrorCode];
+export type PlainCode = { [C in ErrorCode]: Record<never, never> extends ErrorDetail[C] ? C : never }[ErrorCode];
 
 /** The error every public function throws or rejects with. */
 export class MiyuError<C extends ErrorCode = ErrorCode> extends Error {

@@ -40,7 +40,7 @@ export type {
   Weakness,
 } from "./client/types.ts";
 export type { Crypto, Random } from "./crypto/types.ts";
-export { MiyuError, type ErrorCode, type ErrorDetail } from "./errors.ts";
+export { MiyuError, type ErrorCode, type ErrorDetail, type PlainCode } from "./errors.ts";
 export type { KeySlot, Protection, RawStore, RawView } from "./store/types.ts";
 export type {
   Adapter,

@@ -11,7 +11,7 @@ import { attempt, cryptoOf, type Primitives } from "./provider.ts";
 import type { Crypto } from "./types.ts";
 
 /** What is used of `libsodium-wrappers`: hand in its default export, or the one of `libsodium-wrappers-sumo`. */
-export interface Sodium extends Partial<SodiumSumo> {
+export interface Sodium {
   /** Resolves when the WebAssembly module is set up. */
   readonly ready: Promise<void>;
   /** X25519; throws if the result is all zero. */
@@ -64,7 +64,7 @@ export interface SodiumSumo {
  *
  * @throws {MiyuError} ERR_USAGE if libsodium cannot be loaded here (no WebAssembly, or a policy against it)
  */
-export async function sodiumCrypto(sodium?: Sodium): Promise<Crypto> {
+export async function sodiumCrypto(sodium?: Sodium | (Sodium & SodiumSumo)): Promise<Crypto> {
   const library = await load(sodium);
   const sumo = hasSumo(library) ? library : undefined;
   return cryptoOf({
@@ -125,5 +125,5 @@ async function load(sodium: Sodium | undefined): Promise<Sodium> {
 }
 
 function hasSumo(sodium: Sodium): sodium is Sodium & SodiumSumo {
-  return typeof sodium.crypto_scalarmult_ed25519_base_noclamp === "function";
+  return "crypto_scalarmult_ed25519_base_noclamp" in sodium;
 }

@@ -20,6 +20,7 @@ export class ChainGapError extends Error {
   // Private, so that printing or cloning the error shows no chain key.
   readonly #gap: ChainGap;
 
+  /** Keeps `gap`; the chain key in it stays the caller's to wipe. */
   constructor(gap: ChainGap) {
     super("walk the chain first");
     this.#gap = gap;

@@ -21,7 +21,7 @@ const MAC_LENGTH = 8;
 const SIGNAL_MESSAGE = "signal message";
 const PRE_KEY_MESSAGE = "pre-key message";
 
-/** A parsed message of a running session. Nothing of it is authenticated before {@link verifyMac}. */
+/** A parsed message of a running session. Nothing of it is authenticated before its MAC was checked. */
 export interface SignalMessage {
   /** 3 or 4, from the high nibble of the version byte. */
   readonly version: number;

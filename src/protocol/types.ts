@@ -22,6 +22,7 @@ export interface KeyPair {
  * It may throw to have them loaded first; whatever it throws passes through every function of this folder untouched.
  */
 export interface SessionParts {
+  /** The parts of these names, in their order, undefined where there is none. May throw to have them loaded first. */
   parts(names: readonly string[]): readonly (Uint8Array | undefined)[];
 }
 

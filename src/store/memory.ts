@@ -68,3 +68,5 @@ function memorySlot(medium: MemoryMedium): KeySlot {
     },
   };
 }
+
+export type { JobQueue };

@@ -83,7 +83,10 @@ export interface Store {
 
 /** What a medium offers below the vault: opaque 17-byte keys and opaque values. */
 export interface RawStore {
-  /** As {@link Store.transact}, over raw keys (hexadecimal text of kind byte ‖ 16 bytes, or a name of the medium's own). */
+  /**
+   * Runs the synchronous `fn` over the values of `keys` in one atomic, durable transaction and resolves with its result after the commit.
+   * A key is the hexadecimal text of kind byte ‖ 16 bytes, or a name of the medium's own. If `fn` throws or returns a thenable, nothing is written.
+   */
   transact<T>(keys: readonly string[], fn: (view: RawView) => T): Promise<T>;
   /** Snapshot of the values whose key starts with `prefix`, in the order of their keys. */
   list(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array<ArrayBuffer>])[]>;
@@ -93,12 +96,17 @@ export interface RawStore {
   close(): Promise<void>;
 }
 
-/** {@link StoreView} over raw keys. */
+/** The raw records of one transaction. Valid only while `fn` runs; touching a key that was not named throws ERR_USAGE. */
 export interface RawView {
+  /** The value (a copy), or undefined; sees earlier writes of this `fn`. */
   get(key: string): Uint8Array<ArrayBuffer> | undefined;
+  /** Writes a value, which is copied. */
   put(key: string, value: Uint8Array): void;
+  /** Removes a value. */
   remove(key: string): void;
+  /** Makes sure that `keys` may be touched: loads those not named so far and runs `fn` again from its start, writes and hooks dropped; at most 6 times. */
   need(...keys: readonly string[]): void;
+  /** Runs `hook` after the commit, never if the transaction failed. */
   afterCommit(hook: () => void): void;
 }
 

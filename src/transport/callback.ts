@@ -70,7 +70,7 @@ export interface CallbackAdapterOptions {
 
 /** An {@link Adapter} with the call that takes messages in. */
 export interface CallbackAdapter extends Adapter {
-  readonly transport: Transport & { close(): Promise<void> };
+  readonly transport: Transport & Required<Pick<Transport, "close">>;
   /**
    * Takes an incoming message and returns whether it is ours. Messages wait here, in order, until the client has subscribed.
    * @throws {MiyuError} ERR_USAGE if neither `text` nor `body` is given

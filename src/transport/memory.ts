@@ -52,7 +52,7 @@ export interface MemoryAdapterOptions {
 
 /** An adapter of {@link memoryNetwork}, with its cable. */
 export interface MemoryAdapter extends Adapter {
-  readonly transport: Transport & { attach(device: DeviceId): void; close(): Promise<void> };
+  readonly transport: Transport & Required<Pick<Transport, "attach" | "close">>;
   readonly directory?: Required<Directory>;
   /** Pulls the cable: nothing arrives, sends wait. */
   offline(): void;

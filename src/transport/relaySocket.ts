@@ -11,11 +11,17 @@ import type { DeviceId, FrameClass, Sent, UserId } from "./types.ts";
 
 /** What is used of a WebSocket; the browser's and that of the package `ws` fit. */
 export interface WebSocketLike {
+  /** Set to `arraybuffer` by the adapter. */
   binaryType: string;
+  /** Sends one binary message. */
   send(bytes: Bytes): void;
+  /** Begins to close. */
   close(code?: number, reason?: string): void;
+  /** Calls `listener` when the socket opened, or failed. */
   addEventListener(type: "open" | "error", listener: () => void): void;
+  /** Calls `listener` with every message. */
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
+  /** Calls `listener` when the socket is closed. */
   addEventListener(type: "close", listener: (event: { readonly code: number }) => void): void;
 }
 

@@ -149,7 +149,9 @@ export interface Directory {
 
 /** Who is in a group, by the server's word. */
 export interface Membership {
+  /** The members; `complete` false if the server may know more. */
   members(group: GroupId): Promise<{ readonly users: readonly UserId[]; readonly complete: boolean; readonly version?: string }>;
+  /** Calls `on` when somebody joined or left; without names: read again. Returns the opposite call. */
   onChange?(on: (change: { readonly group: GroupId; readonly joined?: readonly UserId[]; readonly left?: readonly UserId[] }) => void): () => void;
 }
 
@@ -158,6 +160,7 @@ export interface BlobStore {
   readonly caps: { readonly maxBytes: number; readonly ttlDays?: number };
   /** Stores a blob and resolves with its locator. */
   put(blob: Blob, options?: { readonly dest?: Dest; readonly signal?: AbortSignal; readonly onProgress?: (done: number, total: number) => void }): Promise<string>;
+  /** Fetches a blob by its locator. */
   get(locator: string, options?: { readonly signal?: AbortSignal; readonly maxBytes?: number }): Promise<Blob>;
 }
 

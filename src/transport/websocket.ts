@@ -49,6 +49,7 @@ export interface WebSocketTransport extends Transport {
   attach(device: DeviceId): void;
   /** Disconnects until {@link WebSocketTransport.resume}; sends wait, directory calls fail with ERR_TRANSPORT_UNAVAILABLE. */
   pause(): void;
+  /** Connects again after {@link WebSocketTransport.pause}. */
   resume(): void;
   close(): Promise<void>;
 }
