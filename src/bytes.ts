@@ -62,7 +62,7 @@ export function u64be(value: number): Bytes {
 
 /** `lp(x)`: 2-byte big-endian length, then `x` (at most 65,535 bytes). @throws {MiyuError} ERR_TOO_LARGE */
 export function lp(bytes: Uint8Array): Bytes {
-  if (bytes.length > 0xffff) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: 0xffff });
+  checkSize(bytes.length, 0xffff);
   return concat(u16be(bytes.length), bytes);
 }
 
@@ -162,16 +162,21 @@ function between(code: number, low: number, high: number): number {
   return ~((code - low) >> 31) & ~((high - code) >> 31);
 }
 
+/** Refuses a `size` beyond `limit`. @throws {MiyuError} ERR_TOO_LARGE */
+export function checkSize(size: number, limit: number): void {
+  if (size > limit) throw new MiyuError("ERR_TOO_LARGE", { size, limit });
+}
+
 /**
- * Reads a frame front to back. Every read checks the end and copies, so the result owns its bytes.
+ * Reads a frame front to back. Every read checks the end and, except for `view`, copies, so the result owns its bytes.
  * @throws {MiyuError} ERR_DECODE from every method, naming `what` and the offset
  */
-export class Reader {
-  readonly #bytes: Uint8Array;
+export class Reader<B extends ArrayBufferLike = ArrayBufferLike> {
+  readonly #bytes: Uint8Array<B>;
   readonly #what: string;
   #offset = 0;
 
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Uint8Array<B>, what: string) {
     this.#bytes = bytes;
     this.#what = what;
   }
@@ -188,10 +193,15 @@ export class Reader {
 
   /** Next `length` bytes, copied. */
   bytes(length: number): Bytes {
+    return copy(this.view(length));
+  }
+
+  /** Next `length` bytes, not copied: only where they belong to the reader. */
+  view(length: number): Uint8Array<B> {
     if (length > this.left) this.fail();
-    const out = new Uint8Array(this.#bytes.subarray(this.#offset, this.#offset + length));
+    const view = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#offset, length);
     this.#offset += length;
-    return out;
+    return view;
   }
 
   /** Unsigned 8-bit integer. */
@@ -200,6 +210,25 @@ export class Reader {
     if (byte === undefined) this.fail();
     this.#offset++;
     return byte;
+  }
+
+  /** Unsigned 8-bit integer that is at most `limit`. */
+  atMost(limit: number): number {
+    const value = this.u8();
+    return value <= limit ? value : this.fail();
+  }
+
+  /** The version byte of a frame. @throws {MiyuError} ERR_VERSION if it is not `known` */
+  version<V extends number>(known: V, what = this.#what): V {
+    const version = this.u8();
+    if (version !== known) throw new MiyuError("ERR_VERSION", { what, version });
+    return known;
+  }
+
+  /** The version byte of a stored record. @throws {MiyuError} ERR_SCHEMA if it is not `known` */
+  schema(known: number): void {
+    const found = this.u8();
+    if (found !== known) throw new MiyuError("ERR_SCHEMA", { found, known });
   }
 
   /** Unsigned 16-bit integer, big-endian. */

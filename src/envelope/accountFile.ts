@@ -3,11 +3,11 @@
  * from a passphrase. No ratchet state, no prekey, no device id of the exporting device. The cost of that derivation is read from the file,
  * so its limits are checked before anything is derived; header and sealed part are authenticated together.
  */
-import { concat, equal, lp, Reader, wipe, type Bytes } from "../bytes.ts";
+import { checkSize, concat, equal, lp, Reader, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import { decodeDeviceList, type DeviceList } from "./deviceList.ts";
-import { checkLength, encodeName, encodeU32, fixed, HASH_LENGTH, misuse, readName, readVersion, serializeKey } from "./fields.ts";
+import { checkLength, encodeName, encodeU32, fixed, HASH_LENGTH, misuse, readName, serializeKey } from "./fields.ts";
 
 /** Argon2id parameters (RFC 9106 §3.1). */
 export interface KdfParameters {
@@ -74,10 +74,10 @@ export function encodeAccountFile(crypto: Crypto, random: Random, key: Uint8Arra
  * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION, ERR_DECODE (also parameters out of range)
  */
 export function decodeAccountFileHeader(bytes: Uint8Array): AccountFileHeader {
-  if (bytes.length > MAX_ACCOUNT_FILE_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_ACCOUNT_FILE_LENGTH });
+  checkSize(bytes.length, MAX_ACCOUNT_FILE_LENGTH);
   const reader = new Reader(bytes, "account file");
   if (!equal(reader.bytes(MAGIC.length), MAGIC) || reader.u8() !== ACCOUNT_TYPE) reader.fail();
-  readVersion(reader, FILE_VERSION, "account file");
+  reader.version(FILE_VERSION);
   const kdf: KdfParameters = { t: reader.u32(), mKiB: reader.u32(), p: reader.u8(), salt: reader.bytes(SALT_LENGTH) };
   if (!withinLimits(kdf)) reader.fail();
   return { kdf, nonce: reader.bytes(NONCE_LENGTH) };
@@ -94,7 +94,7 @@ export function openAccountFile(crypto: Crypto, key: Uint8Array, bytes: Uint8Arr
   let accountPrivateKey: Bytes | undefined;
   try {
     const reader = new Reader(plain, "account file");
-    const user = readName(reader, "account file");
+    const user = readName(reader);
     accountPrivateKey = reader.bytes(HASH_LENGTH);
     const epoch = reader.u32();
     const hash = reader.bytes(HASH_LENGTH);

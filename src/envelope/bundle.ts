@@ -3,7 +3,7 @@
  * that holds the user's device list and all bundles, and one-time prekeys as a directory stocks them. The bundle's own signature ties
  * ids, user and time together; Signal's signature on the prekey alone covers only the key.
  */
-import { concat, copy, lp, Reader, u16be, u64be, type Bytes } from "../bytes.ts";
+import { checkSize, concat, copy, lp, Reader, u16be, u64be, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import { MAX_DEVICES } from "./deviceList.ts";
@@ -17,7 +17,6 @@ import {
   HASH_LENGTH,
   ID_LENGTH,
   readKey,
-  readVersion,
   serializeKey,
   SIGNATURE_LENGTH,
 } from "./fields.ts";
@@ -100,7 +99,7 @@ export function verifyBundle(crypto: Crypto, user: string, identityKey: Uint8Arr
   const key = encodeKey(identityKey, "identityKey");
   const signed = copy(bytes);
   const reader = new Reader(signed, "bundle");
-  readVersion(reader, BUNDLE_VERSION, "bundle");
+  reader.version(BUNDLE_VERSION);
   const device = reader.bytes(ID_LENGTH);
   const registrationId = reader.u32();
   const signedPreKey = { id: reader.u32(), publicKey: readKey(reader), signature: reader.bytes(SIGNATURE_LENGTH) };
@@ -123,9 +122,9 @@ function verifySignedPreKey(crypto: Crypto, identityKey: Uint8Array, signedPreKe
 
 /** Directory record to bytes. @throws {MiyuError} ERR_TOO_LARGE over 64 KiB or 256 bundles */
 export function encodeDirectoryRecord(record: { readonly deviceList: Uint8Array; readonly bundles: readonly Uint8Array[] }): Bytes {
-  if (record.bundles.length > MAX_DEVICES) throw new MiyuError("ERR_TOO_LARGE", { size: record.bundles.length, limit: MAX_DEVICES });
+  checkSize(record.bundles.length, MAX_DEVICES);
   const bytes = concat(Uint8Array.of(RECORD_VERSION), lp(record.deviceList), u16be(record.bundles.length), ...record.bundles.map(lp));
-  if (bytes.length > MAX_RECORD_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_RECORD_LENGTH });
+  checkSize(bytes.length, MAX_RECORD_LENGTH);
   return bytes;
 }
 
@@ -134,9 +133,9 @@ export function encodeDirectoryRecord(record: { readonly deviceList: Uint8Array;
  * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION, ERR_DECODE
  */
 export function decodeDirectoryRecord(bytes: Uint8Array): DirectoryRecord {
-  if (bytes.length > MAX_RECORD_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_RECORD_LENGTH });
+  checkSize(bytes.length, MAX_RECORD_LENGTH);
   const reader = new Reader(bytes, "directory record");
-  readVersion(reader, RECORD_VERSION, "directory record");
+  reader.version(RECORD_VERSION);
   const deviceList = reader.lp();
   const count = reader.u16();
   if (count > MAX_DEVICES) reader.fail();

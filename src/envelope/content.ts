@@ -4,8 +4,7 @@
  * compares (client: sender user, device, conversation), this file only carries.
  */
 import { concat, lp32, Reader, u64be, wipe, type Bytes } from "../bytes.ts";
-import { MiyuError } from "../errors.ts";
-import { checkTime, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, readName, readVersion } from "./fields.ts";
+import { checkTime, encodeName, encodeU32, fixed, HASH_LENGTH, ID_LENGTH, readName } from "./fields.ts";
 
 /** A device list by number and hash. */
 export interface ListReference {
@@ -67,16 +66,15 @@ export function encodeContent(content: Content): Bytes {
 /** Opposite of {@link encodeContent}. @throws {MiyuError} ERR_DECODE, ERR_VERSION (`what`: content, control) */
 export function decodeContent(bytes: Uint8Array): Content {
   const reader = new Reader(bytes, "content");
-  readVersion(reader, CONTENT_VERSION, "content");
-  const control = reader.u8();
-  if (control !== NO_CONTROL) throw new MiyuError("ERR_VERSION", { what: "control", version: control });
+  reader.version(CONTENT_VERSION);
+  reader.version(NO_CONTROL, "control");
   const sentAt = reader.u64();
-  const senderUser = readName(reader, "content");
+  const senderUser = readName(reader);
   const senderDevice = reader.bytes(ID_LENGTH);
   const conversation = readConversation(reader);
   const senderList = readReference(reader);
   const recipientList = readOptionalReference(reader);
-  const mediaType = readName(reader, "content", MAX_MEDIA_TYPE_LENGTH);
+  const mediaType = readName(reader, MAX_MEDIA_TYPE_LENGTH);
   const body = reader.lp32();
   reader.end();
   return { senderUser, senderDevice, conversation, sentAt, senderList, recipientList, mediaType, body, control: undefined };
@@ -84,8 +82,8 @@ export function decodeContent(bytes: Uint8Array): Content {
 
 function readConversation(reader: Reader): Conversation {
   const kind = reader.u8();
-  if (kind === DIRECT) return { kind: "direct", peer: readName(reader, "content") };
-  if (kind === GROUP) return { kind: "group", group: readName(reader, "content") };
+  if (kind === DIRECT) return { kind: "direct", peer: readName(reader) };
+  if (kind === GROUP) return { kind: "group", group: readName(reader) };
   return reader.fail();
 }
 
@@ -98,7 +96,5 @@ function readReference(reader: Reader): ListReference {
 }
 
 function readOptionalReference(reader: Reader): ListReference | undefined {
-  const present = reader.u8();
-  if (present > 1) reader.fail();
-  return present === 1 ? readReference(reader) : undefined;
+  return reader.atMost(1) === 1 ? readReference(reader) : undefined;
 }

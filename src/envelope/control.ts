@@ -3,11 +3,10 @@
  * answer. They share version and kind byte with the envelope, carry public bytes only and are not authenticated: the record inside a reply is
  * signed, and the nonce only matches a reply to its request.
  */
-import { concat, lp32, Reader, type Bytes } from "../bytes.ts";
-import { MiyuError } from "../errors.ts";
+import { checkSize, concat, lp32, Reader, type Bytes } from "../bytes.ts";
 import { MAX_RECORD_LENGTH } from "./bundle.ts";
 import { decodeEnvelope, ENVELOPE_VERSION, FRAME_KINDS, type Envelope } from "./envelope.ts";
-import { fixed, ID_LENGTH, readVersion } from "./fields.ts";
+import { fixed, ID_LENGTH } from "./fields.ts";
 
 /** Whatever arrives, decoded. `nonce` is 16 bytes, `record` a directory record not looked into yet. */
 export type Frame =
@@ -22,7 +21,7 @@ export function encodeBundleRequest(nonce: Uint8Array): Bytes {
 
 /** Answers a request with a directory record. @throws {MiyuError} ERR_USAGE, ERR_TOO_LARGE over 64 KiB */
 export function encodeBundleReply(nonce: Uint8Array, directoryRecord: Uint8Array): Bytes {
-  limit(directoryRecord.length);
+  checkSize(directoryRecord.length, MAX_RECORD_LENGTH);
   return concat(Uint8Array.of(ENVELOPE_VERSION, FRAME_KINDS.bundleReply), fixed(nonce, ID_LENGTH, "nonce"), lp32(directoryRecord));
 }
 
@@ -34,7 +33,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const kind = bytes[1];
   if (kind !== FRAME_KINDS.bundleRequest && kind !== FRAME_KINDS.bundleReply) return { kind: "envelope", envelope: decodeEnvelope(bytes) };
   const reader = new Reader(bytes, "control frame");
-  readVersion(reader, ENVELOPE_VERSION, "envelope");
+  reader.version(ENVELOPE_VERSION, "envelope");
   reader.u8();
   const nonce = reader.bytes(ID_LENGTH);
   if (kind === FRAME_KINDS.bundleRequest) {
@@ -42,12 +41,8 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     return { kind: "bundle-request", nonce };
   }
   const length = reader.u32();
-  limit(length);
+  checkSize(length, MAX_RECORD_LENGTH);
   const record = reader.bytes(length);
   reader.end();
   return { kind: "bundle-reply", nonce, record };
-}
-
-function limit(size: number): void {
-  if (size > MAX_RECORD_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size, limit: MAX_RECORD_LENGTH });
 }

@@ -3,7 +3,7 @@
  * device's own key, so nobody lists a key he does not hold. What makes a newer list acceptable after an older one is in
  * {@link acceptDeviceList}; that a list is withheld no rule can see, which is why contents name the lists they were written under.
  */
-import { compare, concat, copy, Reader, u16be, type Bytes } from "../bytes.ts";
+import { checkSize, compare, concat, copy, Reader, u16be, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import {
@@ -17,7 +17,6 @@ import {
   misuse,
   readKey,
   readName,
-  readVersion,
   serializeKey,
   SIGNATURE_LENGTH,
 } from "./fields.ts";
@@ -103,8 +102,8 @@ export function proveDevice(crypto: Crypto, random: Random, options: DeviceProof
  * ERR_SIGNATURE for a bad proof
  */
 export function signDeviceList(crypto: Crypto, random: Random, accountPrivateKey: Uint8Array, options: DeviceListOptions): DeviceList {
-  limit(options.devices.length, MAX_DEVICES);
-  limit(options.removed.length, MAX_REMOVED);
+  checkSize(options.devices.length, MAX_DEVICES);
+  checkSize(options.removed.length, MAX_REMOVED);
   checkLength(accountPrivateKey, HASH_LENGTH, "accountPrivateKey");
   const devices = [...options.devices].sort((a, b) => compare(a.device, b.device));
   const removed = [...options.removed].sort(compare);
@@ -130,8 +129,8 @@ export function signDeviceList(crypto: Crypto, random: Random, accountPrivateKey
 export function decodeDeviceList(crypto: Crypto, bytes: Uint8Array): DeviceList {
   const signed = copy(bytes);
   const reader = new Reader(signed, "device list");
-  readVersion(reader, LIST_VERSION, "device list");
-  const user = readName(reader, "device list");
+  reader.version(LIST_VERSION);
+  const user = readName(reader);
   const accountKey = readKey(reader);
   const epoch = reader.u32();
   const previousHash = reader.bytes(HASH_LENGTH);
@@ -218,8 +217,4 @@ function readRemoved(reader: Reader, devices: readonly DeviceEntry[]): Bytes[] {
 
 function proofParts(user: string, accountKey: Uint8Array, device: Uint8Array): readonly Uint8Array[] {
   return [encodeName(user, "user"), accountKey, device];
-}
-
-function limit(size: number, most: number): void {
-  if (size > most) throw new MiyuError("ERR_TOO_LARGE", { size, limit: most });
 }

@@ -4,10 +4,10 @@
  * texts; every slot carries the bind hash of header and body, so nobody who reads the key can put another body under it.
  * Slots themselves are authenticated by the ratchet and by nothing here: a server can drop one, which only loses the message.
  */
-import { compare, concat, lp, lp32, Reader, u16be, utf8, wipe, type Bytes } from "../bytes.ts";
+import { checkSize, compare, concat, lp, lp32, Reader, u16be, utf8, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
-import { fixed, HASH_LENGTH, ID_LENGTH, misuse, readVersion } from "./fields.ts";
+import { fixed, HASH_LENGTH, ID_LENGTH, misuse } from "./fields.ts";
 import { BODY_INFO, HASHED, hashWith } from "./signing.ts";
 
 /** Version byte of envelopes and control frames. */
@@ -105,7 +105,7 @@ export function slotTag(crypto: Crypto, id: Uint8Array, device: Uint8Array): Byt
  */
 export function encodeEnvelope(envelope: Pick<Envelope, "header" | "slots"> & { readonly body: Uint8Array }): Bytes {
   const { header, slots, body } = envelope;
-  if (slots.length > MAX_SLOTS) throw new MiyuError("ERR_TOO_LARGE", { size: slots.length, limit: MAX_SLOTS });
+  checkSize(slots.length, MAX_SLOTS);
   const sorted = [...slots].sort((a, b) => compare(a.tag, b.tag));
   const parts: Uint8Array[] = [fixed(header.bytes, HEADER_LENGTH, "header"), u16be(sorted.length)];
   let previous: Uint8Array | undefined;
@@ -115,7 +115,7 @@ export function encodeEnvelope(envelope: Pick<Envelope, "header" | "slots"> & { 
     parts.push(fixed(slot.tag, TAG_LENGTH, "slot tag"), Uint8Array.of(SLOT_KINDS[slot.kind]), lp(slot.message));
   }
   const size = parts.reduce((sum, part) => sum + part.length, 4 + body.length);
-  if (size > MAX_ENVELOPE_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size, limit: MAX_ENVELOPE_LENGTH });
+  checkSize(size, MAX_ENVELOPE_LENGTH);
   return concat(...parts, lp32(body));
 }
 
@@ -124,11 +124,11 @@ export function encodeEnvelope(envelope: Pick<Envelope, "header" | "slots"> & { 
  * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION (`what`: envelope, envelope kind, slot kind), ERR_DECODE
  */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
-  if (bytes.length > MAX_ENVELOPE_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: bytes.length, limit: MAX_ENVELOPE_LENGTH });
+  checkSize(bytes.length, MAX_ENVELOPE_LENGTH);
   const reader = new Reader(bytes, "envelope");
   const header = readHeader(reader, bytes);
   const count = reader.u16();
-  if (count > MAX_SLOTS) throw new MiyuError("ERR_TOO_LARGE", { size: count, limit: MAX_SLOTS });
+  checkSize(count, MAX_SLOTS);
   const slots: Slot[] = [];
   for (let i = 0; i < count; i++) slots.push(readSlot(reader, slots.at(-1)));
   const body = reader.lp32();
@@ -137,9 +137,8 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
 }
 
 function readHeader(reader: Reader, bytes: Uint8Array): EnvelopeHeader {
-  readVersion(reader, ENVELOPE_VERSION, "envelope");
-  const kind = reader.u8();
-  if (kind !== FRAME_KINDS.direct) throw new MiyuError("ERR_VERSION", { what: "envelope kind", version: kind });
+  reader.version(ENVELOPE_VERSION);
+  reader.version(FRAME_KINDS.direct, "envelope kind");
   const id = reader.bytes(ID_LENGTH);
   const senderDevice = reader.bytes(ID_LENGTH);
   const keyHash = reader.bytes(HASH_LENGTH);

@@ -16,6 +16,8 @@ export const SIGNATURE_LENGTH = 64;
 /** Most UTF-8 bytes of a user or group name. */
 export const MAX_NAME_LENGTH = 1024;
 
+/** Bytes `lp` puts in front. */
+const LENGTH_PREFIX = 2;
 /** First byte of a serialized X25519 public key. */
 const KEY_TYPE = 0x05;
 
@@ -44,10 +46,12 @@ export function encodeName(name: string, what: string, limit = MAX_NAME_LENGTH):
 }
 
 /** Opposite of {@link encodeName}. @throws {MiyuError} ERR_DECODE */
-export function readName(reader: Reader, what: string, limit = MAX_NAME_LENGTH): string {
-  const bytes = reader.lp();
-  if (bytes.length === 0 || bytes.length > limit) reader.fail();
-  return fromUtf8(bytes, what);
+export function readName(reader: Reader, limit = MAX_NAME_LENGTH): string {
+  const start = reader.offset;
+  const name = reader.text();
+  const length = reader.offset - start - LENGTH_PREFIX;
+  if (length === 0 || length > limit) reader.fail();
+  return name;
 }
 
 /** A serialized public key: 0x05 ‖ the 32 bytes of `u`. */
@@ -89,12 +93,6 @@ export function encodeU32(value: number, what: string): Bytes {
 export function checkTime(value: number, what: string): number {
   if (!Number.isSafeInteger(value) || value < 0) throw misuse(`${what} must be milliseconds since 1970`);
   return value;
-}
-
-/** Reads the version byte of a frame. @throws {MiyuError} ERR_VERSION if it is not `known` */
-export function readVersion(reader: Reader, known: number, what: string): void {
-  const version = reader.u8();
-  if (version !== known) throw new MiyuError("ERR_VERSION", { what, version });
 }
 
 /** The error for a caller's mistake. */

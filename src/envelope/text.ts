@@ -2,7 +2,7 @@
  * Frames as text, for an IM that carries text only (docs/protocol.md §7): `miyu1.` and base64url without padding.
  * Every function is linear in the length of its input, and refuses by length before it allocates.
  */
-import { fromBase64url, toBase64url, type Bytes } from "../bytes.ts";
+import { checkSize, fromBase64url, toBase64url, type Bytes } from "../bytes.ts";
 import { MiyuError } from "../errors.ts";
 import { MAX_ENVELOPE_LENGTH } from "./envelope.ts";
 
@@ -22,7 +22,7 @@ export function toText(bytes: Uint8Array): string {
  * @throws {MiyuError} ERR_TOO_LARGE, ERR_VERSION (`miyu` and another number), ERR_DECODE
  */
 export function fromText(text: string): Bytes {
-  if (text.length > MAX_TEXT_LENGTH) throw new MiyuError("ERR_TOO_LARGE", { size: text.length, limit: MAX_TEXT_LENGTH });
+  checkSize(text.length, MAX_TEXT_LENGTH);
   if (!text.startsWith(PREFIX)) {
     const version = OTHER_VERSION.exec(text)?.[1];
     if (version !== undefined) throw new MiyuError("ERR_VERSION", { what: "text", version: Number(version) });

@@ -7,7 +7,7 @@ import { concat, copy, lp, lp32, Reader, toBase64url, u32be, utf8, type Bytes } 
 import { MiyuError } from "../errors.ts";
 import { PUBLIC_KEY_LENGTH } from "./keys.ts";
 import { EMPTY_SESSION_RECORD, MAX_ARCHIVED_SESSIONS } from "./session.ts";
-import { pageName, readPublicKey, readSession, readVersion, RecordReader, RecordWriter, sessionLength, writeSession } from "./sessionCodec.ts";
+import { pageName, readPublicKey, readSession, readVersion, RecordWriter, sessionLength, writeSession, type RecordReader } from "./sessionCodec.ts";
 import { loadPages } from "./skippedKeys.ts";
 import type { ArchivedSession, SessionParts, SessionRecord, SessionState, SkippedPage } from "./types.ts";
 
@@ -146,14 +146,11 @@ function archiveLoader(names: readonly string[], parts: SessionParts): (at: numb
 
 /** Reads to the end of a copy of `bytes`, which begin with the record version; what does not parse is a damaged record. */
 function undamaged<T>(bytes: Uint8Array, read: (reader: RecordReader) => T): T {
-  const version = bytes[0];
-  if (version === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: WHAT });
-  if (version !== RECORD_VERSION) throw new MiyuError("ERR_VERSION", { what: WHAT, version });
   try {
-    const reader = new RecordReader(copy(bytes), WHAT);
-    reader.u8();
+    const reader = new Reader(copy(bytes), WHAT);
+    reader.version(RECORD_VERSION);
     const value = read(reader);
-    if (reader.rest().length !== 0) reader.fail();
+    reader.end();
     return value;
   } catch (error) {
     if (MiyuError.is(error, "ERR_DECODE")) throw new MiyuError("ERR_STORE_CORRUPT", { what: WHAT });

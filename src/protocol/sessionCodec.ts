@@ -2,8 +2,7 @@
  * Stored form of one session (docs/protocol.md): fixed fields, big-endian, keys at full length. On the way of every message, so it is
  * written into one buffer of the right size and read as views of one copy; the regions belong to the state and are wiped one by one.
  */
-import { toBase64url, type Bytes } from "../bytes.ts";
-import { MiyuError } from "../errors.ts";
+import { toBase64url, type Bytes, type Reader } from "../bytes.ts";
 import { PRIVATE_KEY_LENGTH, PUBLIC_KEY_LENGTH, PUBLIC_KEY_TYPE } from "./keys.ts";
 import { CLASSIC_VERSION } from "./messages.ts";
 import { MAX_RECEIVER_CHAINS } from "./sessionState.ts";
@@ -54,61 +53,8 @@ export class RecordWriter {
   }
 }
 
-/** Reads a buffer front to back; byte strings are views of it, so the buffer must belong to the reader. */
-export class RecordReader {
-  readonly #bytes: Bytes;
-  readonly #what: string;
-  #offset = 0;
-
-  constructor(bytes: Bytes, what: string) {
-    this.#bytes = bytes;
-    this.#what = what;
-  }
-
-  bytes(length: number): Bytes {
-    const end = this.#offset + length;
-    if (end > this.#bytes.length) this.fail();
-    const view = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#offset, length);
-    this.#offset = end;
-    return view;
-  }
-
-  u8(): number {
-    const byte = this.#bytes[this.#offset];
-    if (byte === undefined) this.fail();
-    this.#offset++;
-    return byte;
-  }
-
-  u16(): number {
-    return this.u8() * 0x100 + this.u8();
-  }
-
-  u32(): number {
-    return this.u16() * 0x10000 + this.u16();
-  }
-
-  u64(): number {
-    const value = this.u32() * 2 ** 32 + this.u32();
-    return Number.isSafeInteger(value) ? value : this.fail();
-  }
-
-  /** One byte that is at most `limit`. */
-  atMost(limit: number): number {
-    const value = this.u8();
-    return value <= limit ? value : this.fail();
-  }
-
-  /** Everything not yet read. */
-  rest(): Bytes {
-    return this.bytes(this.#bytes.length - this.#offset);
-  }
-
-  /** @throws {MiyuError} ERR_DECODE */
-  fail(): never {
-    throw new MiyuError("ERR_DECODE", { what: this.#what, offset: this.#offset });
-  }
-}
+/** Reads a buffer of its own, so byte strings may be views of it. */
+export type RecordReader = Reader<ArrayBuffer>;
 
 /** Bytes {@link writeSession} will write. */
 export function sessionLength(state: SessionState): number {
@@ -159,11 +105,11 @@ export function readSession(reader: RecordReader, parts: SessionParts): SessionS
   const baseKey = readPublicKey(reader);
   const localRegistrationId = reader.u32();
   const remoteRegistrationId = reader.u32();
-  const rootKey = reader.bytes(SECRET_LENGTH);
+  const rootKey = reader.view(SECRET_LENGTH);
   const previousCounter = reader.u32();
   const publicKey = readPublicKey(reader);
-  const privateKey = reader.bytes(PRIVATE_KEY_LENGTH);
-  const senderChain = { ratchetKeyPair: { publicKey, privateKey }, chainKey: reader.bytes(SECRET_LENGTH), index: reader.u32() };
+  const privateKey = reader.view(PRIVATE_KEY_LENGTH);
+  const senderChain = { ratchetKeyPair: { publicKey, privateKey }, chainKey: reader.view(SECRET_LENGTH), index: reader.u32() };
   const pendingPreKey = readPending(reader);
   const receiverChains: ReceiverChain[] = [];
   for (let left = reader.atMost(MAX_RECEIVER_CHAINS); left > 0; left--) receiverChains.push(readChain(reader, baseKey, parts));
@@ -184,14 +130,12 @@ export function readSession(reader: RecordReader, parts: SessionParts): SessionS
 
 /** A session's message version. @throws {MiyuError} ERR_VERSION */
 export function readVersion(reader: RecordReader): 3 {
-  const version = reader.u8();
-  if (version !== CLASSIC_VERSION) throw new MiyuError("ERR_VERSION", { what: "session", version });
-  return version;
+  return reader.version(CLASSIC_VERSION, "session");
 }
 
 /** A serialized public key, 33 bytes. @throws {MiyuError} ERR_DECODE */
 export function readPublicKey(reader: RecordReader): Bytes {
-  const key = reader.bytes(PUBLIC_KEY_LENGTH);
+  const key = reader.view(PUBLIC_KEY_LENGTH);
   return key[0] === PUBLIC_KEY_TYPE ? key : reader.fail();
 }
 
@@ -214,7 +158,7 @@ function readPending(reader: RecordReader): PendingPreKey | undefined {
 
 function readChain(reader: RecordReader, baseKey: Uint8Array, parts: SessionParts): ReceiverChain {
   const ratchetKey = readPublicKey(reader);
-  const chainKey = reader.bytes(SECRET_LENGTH);
+  const chainKey = reader.view(SECRET_LENGTH);
   const index = reader.u32();
   const skipped: SkippedPage[] = [];
   let total = 0;

@@ -87,8 +87,7 @@ function decodeHeader(crypto: Crypto, bytes: Uint8Array): Header {
   if (!equal(bytes.subarray(bodyLength), trailerOf(crypto, body)) || !equal(body.subarray(0, MAGIC.length), MAGIC)) throw corrupt();
   const reader = new Reader(body, "vault header");
   reader.bytes(MAGIC.length);
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   try {
     return decodeBody(reader);
   } catch (error) {
