@@ -2,7 +2,7 @@
  * The own account and device: made once, sealed in the store, never changed but for the device list. The account key signs lists,
  * the identity key signs bundles and proves the device; neither ever leaves this file's callers in clear (client identity: docs/protocol.md §5).
  */
-import { concat, copy, lp, lp32, Reader, toBase64url, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
+import { concat, copy, equal, lp, lp32, Reader, toBase64url, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { decodeDeviceList, proveDevice, signDeviceList, SUITES, type DeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
@@ -27,14 +27,16 @@ export interface OwnAccount {
   readonly accountKeyPair: KeyPair;
 }
 
-/** The own device list: its known form, and the signed bytes that are published. */
+/** The own device list: its known form, the signed bytes that are published, and whether the directory has had them. */
 export interface OwnList {
   readonly known: KnownList;
   readonly signed: Bytes;
+  readonly published: boolean;
 }
 
-/** What an account begins from: nothing, or an account key and the newest list it is known to have signed. */
+/** What an account begins from, if not from nothing: an account key and the newest list it is known to have signed. */
 export interface Beginning {
+  /** 32 bytes; stays with who made it. */
   readonly accountPrivateKey: Bytes;
   readonly list: DeviceList;
 }
@@ -52,7 +54,7 @@ export async function openAccount(crypto: Crypto, random: Random, store: Store, 
     const first = view.get(RECORDS.identity);
     if (first !== undefined) return first;
     view.put(RECORDS.identity, encoded);
-    putOwnList(view, fresh.list);
+    putOwnList(view, fresh.list, false);
     return undefined;
   });
   wipe(encoded);
@@ -74,17 +76,28 @@ export function getOwnList(view: StoreView): OwnList {
   const reader = new Reader(bytes, WHAT);
   const known = decodeKnownList(reader.lp32());
   const signed = reader.lp32();
+  const published = reader.u8() === 1;
   reader.end();
-  return { known, signed };
+  return { known, signed, published };
 }
 
 /** Stores a newer own list. Its record must be named. */
-export function putOwnList(view: StoreView, list: DeviceList): void {
-  view.put(RECORDS.ownList, concat(lp32(encodeKnownList(knownListOf(list))), lp32(list.signed)));
+export function putOwnList(view: StoreView, list: DeviceList, published: boolean): void {
+  putList(view, { known: knownListOf(list), signed: list.signed, published });
 }
 
-/** A list that follows `list` and has this device alone; all others are removed. */
-export function listWithOnly(crypto: Crypto, random: Random, account: OwnAccount, previous: DeviceList): DeviceList {
+/** Notes that the directory has `signed`, if that is still the own list. Its record must be named. */
+export function noteListPublished(view: StoreView, signed: Uint8Array): void {
+  const own = getOwnList(view);
+  if (!own.published && equal(own.signed, signed)) putList(view, { ...own, published: true });
+}
+
+function putList(view: StoreView, { known, signed, published }: OwnList): void {
+  view.put(RECORDS.ownList, concat(lp32(encodeKnownList(known)), lp32(signed), Uint8Array.of(published ? 1 : 0)));
+}
+
+/** A list that follows `previous` and has this device alone; all others are removed. */
+function listWithOnly(crypto: Crypto, random: Random, account: OwnAccount, previous: DeviceList): DeviceList {
   const removed = [...previous.removed, ...previous.devices.map((entry) => entry.device)];
   return ownDeviceList(crypto, random, account, { epoch: previous.epoch + 1, previousHash: previous.hash, removed });
 }

@@ -13,6 +13,7 @@ export interface Context {
   readonly account: OwnAccount;
   readonly crypto: Crypto;
   readonly random: Random;
+  /** Milliseconds since 1970: a whole number, not negative, whatever the clock says. */
   readonly now: () => number;
   readonly store: Store;
   readonly policy: Policy;

@@ -2,7 +2,7 @@
  * Puts a client together from its parts and starts it. What depends on the platform (default store, default primitives, source of
  * randomness) comes in as `Platform`, so this file runs anywhere.
  */
-import type { Bytes } from "../bytes.ts";
+import { wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { decodeDirectoryRecord } from "../envelope/bundle.ts";
 import { decodeDeviceList } from "../envelope/deviceList.ts";
@@ -11,13 +11,14 @@ import { MiyuError } from "../errors.ts";
 import type { Protection, RawStore } from "../store/types.ts";
 import { openVault, type Vault } from "../store/vault.ts";
 import type { Directory, Transport, UserId } from "../transport/types.ts";
-import { closeAccount, openAccount, type Beginning } from "./account.ts";
+import { closeAccount, openAccount, type Beginning, type OwnAccount } from "./account.ts";
 import { exportAccount, readAccountFile } from "./accountFiles.ts";
 import { checkOpen, type Context } from "./context.ts";
 import { describeClient } from "./describe.ts";
+import { closingDirectory } from "./directory.ts";
 import { eventHub } from "./events.ts";
 import { fenceGate } from "./fence.ts";
-import { listConversations, pruneArchive, readHistory } from "./history.ts";
+import { clockHolds, listConversations, pruneArchive, readHistory } from "./history.ts";
 import { announceKeyChange, keyExchange } from "./keyExchange.ts";
 import { storageName } from "./naming.ts";
 import { opener } from "./opening.ts";
@@ -42,8 +43,9 @@ export interface Platform {
 const DEFAULT_POLICY: Policy = { suites: ["x3dh"], fence: "require", archiveDays: 90, archiveMessages: 1_000 };
 /** How often prekeys and archive are looked after while the client is open. */
 const MAINTENANCE_INTERVAL = 60 * 60 * 1000;
-/** Pause before maintenance that found no connection is tried again. */
-const MAINTENANCE_RETRY = 5_000;
+/** Pauses before maintenance that failed (no connection, most likely) is tried again: doubled from the first to the last. */
+const FIRST_RETRY = 5_000;
+const LAST_RETRY = 5 * 60 * 1000;
 /** Control frames are small and may be lost: the asker asks again. */
 const CONTROL_KEY_LENGTH = 16;
 
@@ -53,25 +55,54 @@ export async function createClientOn(platform: Platform, options: ClientOptions)
   const { user } = options;
   const crypto = await (options.crypto ?? platform.selectCrypto());
   const random = options.random ?? platform.random;
-  const now = options.now ?? Date.now;
   const transport = options.adapter?.transport;
-  const directory = options.directory ?? options.adapter?.directory;
+  const published = options.directory ?? options.adapter?.directory;
   const raw = await (options.store ?? platform.openStore({ name: storageName(crypto, user), ...(options.dataDir !== undefined && { dataDir: options.dataDir }) }));
+  const closing = new AbortController();
   let store: Vault | undefined;
   try {
     store = await openVault(raw, crypto, random);
-    const beginning = options.restore === undefined ? undefined : await beginningOf(crypto, user, options.restore, directory);
-    const account = await openAccount(crypto, random, store, user, beginning);
-    const closing = new AbortController();
-    const sendControl = controlSender({ transport, post: options.post, random });
-    const keepPlaintext = options.archive ?? true;
-    const context: Context = { account, crypto, random, now, store, policy, keepPlaintext, transport, directory, sendControl, events: eventHub(), hints: new Map(), closing: closing.signal };
+    const account = await openOrRestore(crypto, random, store, options, published);
+    const context: Context = {
+      account,
+      crypto,
+      random,
+      now: wholeMilliseconds(options.now ?? Date.now),
+      store,
+      policy,
+      keepPlaintext: options.archive ?? true,
+      transport,
+      directory: published && closingDirectory(closing.signal, published),
+      sendControl: controlSender({ transport, post: options.post, random }),
+      events: eventHub(),
+      hints: new Map(),
+      closing: closing.signal,
+    };
     return await start(context, { closing, protection: store.protection, closeStore: () => (store ?? raw).close() });
   } catch (error) {
+    closing.abort();
     await (store ?? raw).close().catch(() => undefined);
     await transport?.close?.().catch(() => undefined);
     throw error;
   }
+}
+
+async function openOrRestore(crypto: Crypto, random: Random, store: Vault, { user, restore }: ClientOptions, directory: Directory | undefined): Promise<OwnAccount> {
+  if (restore === undefined) return openAccount(crypto, random, store, user, undefined);
+  const beginning = await beginningOf(crypto, user, restore, directory);
+  try {
+    return await openAccount(crypto, random, store, user, beginning);
+  } finally {
+    wipe(beginning.accountPrivateKey);
+  }
+}
+
+/** A clock as everything here may rely on: whole milliseconds, not before 1970. */
+function wholeMilliseconds(now: () => number): () => number {
+  return () => {
+    const at = Math.floor(now());
+    return at > 0 && Number.isSafeInteger(at) ? at : 0;
+  };
 }
 
 function policyOf(options: ClientOptions): Policy {
@@ -134,10 +165,11 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
   const { account, crypto, store, policy, transport, events } = context;
   const keeper = preKeyKeeper(context);
   const keys = keyExchange(context, () => keeper.ownRecord());
-  const gate = fenceGate(context);
+  const gate = fenceGate(context, () => keeper.announced());
   const upkeep = maintenance(context, async () => {
-    await keeper.maintain();
-    await pruneArchive(store, policy, context.now());
+    const clockIsSure = await clockHolds(store, context.now());
+    if (clockIsSure) await pruneArchive(store, policy, context.now());
+    await keeper.maintain(clockIsSure);
   });
   const incoming = receiver(context, keys, opener(context, keys), { preKeyUsed: upkeep.soon, ownListBehind: upkeep.soon });
   const outbox = transport === undefined ? undefined : makeOutbox({ context, transport, keys, gate });
@@ -186,10 +218,13 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
     closing.abort();
     stopListening();
     events.close();
-    await transport?.close?.();
+    await Promise.allSettled([transport?.close?.()]);
     await Promise.allSettled([...running, upkeep.stopped(), incoming.stopped(), outbox?.stopped()]);
-    await closeStore();
-    closeAccount(account);
+    try {
+      await closeStore();
+    } finally {
+      closeAccount(account);
+    }
   }
 
   return Object.freeze<Client>({
@@ -205,7 +240,10 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
         if (transport === undefined || outbox === undefined) throw usage("send needs an adapter; without one use encrypt");
         return send(context, transport, outbox, to, content, options);
       }),
-    events: (options) => events.iterate(options?.signal),
+    events(options) {
+      checkOpen(context);
+      return events.iterate(options?.signal);
+    },
     history: (query) => call(() => readHistory(store, query)),
     conversations: () => call(() => listConversations(store)),
     safetyNumber: (user) => call(() => safetyNumber(context, keys, user)),
@@ -220,10 +258,11 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
   });
 }
 
-/** Runs `work` now, every hour, and when asked, one at a time; where there is no connection, soon again. */
+/** Runs `work` now, every hour, and when asked, one at a time; where it failed, soon again. */
 function maintenance({ closing }: Context, work: () => Promise<void>): { run(): Promise<void>; soon(): void; stopped(): Promise<void> } {
   let running: Promise<void> | undefined;
   let again = false;
+  let retry = FIRST_RETRY;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function schedule(ms: number): void {
@@ -242,8 +281,15 @@ function maintenance({ closing }: Context, work: () => Promise<void>): { run(): 
     clearTimeout(timer);
     running = work()
       .then(
-        () => MAINTENANCE_INTERVAL,
-        () => MAINTENANCE_RETRY,
+        () => {
+          retry = FIRST_RETRY;
+          return MAINTENANCE_INTERVAL;
+        },
+        () => {
+          const wait = retry;
+          retry = Math.min(LAST_RETRY, 2 * retry);
+          return wait;
+        },
       )
       .then((pauseFor) => {
         running = undefined;

@@ -35,7 +35,7 @@ export function knownListOf(list: DeviceList): KnownList {
 }
 
 /** The entry of `device` (16 bytes), if it is on the list. */
-export function findDevice(list: KnownList | undefined, device: Uint8Array): KnownDevice | undefined {
+export function findDevice(list: Pick<KnownList, "devices"> | undefined, device: Uint8Array): KnownDevice | undefined {
   return list?.devices.find((entry) => compare(entry.device, device) === 0);
 }
 

@@ -1,6 +1,6 @@
 /**
  * Delivers events to any number of iterators, each seeing all of them, none blocking another. An event that must not be lost has a
- * `taken` hook; it is called once every iterator that was handed the event has asked for the next one.
+ * `taken` hook; it is called once every iterator that was handed the event has asked for the next one (or gone, if another has asked).
  */
 import type { ClientEvent } from "./types.ts";
 
@@ -12,6 +12,8 @@ interface Entry {
   readonly taken: (() => void) | undefined;
   /** Iterators that have not moved past it. */
   readonly holders: Set<object>;
+  /** Whether an iterator has moved past it. */
+  seen: boolean;
 }
 
 /** Where the client puts events and apps take them. */
@@ -29,16 +31,18 @@ export function eventHub(): EventHub {
   const untaken = new Set<Entry>();
   let closed = false;
 
-  const release = (holder: object, entry: Entry): void => {
+  /** `seen`: the holder has moved past the event; else it went away, and the event is taken only if another one has moved past it. */
+  const release = (holder: object, entry: Entry, seen: boolean): void => {
     entry.holders.delete(holder);
-    if (entry.holders.size > 0 || !untaken.delete(entry)) return;
+    entry.seen ||= seen;
+    if (entry.holders.size > 0 || !entry.seen || !untaken.delete(entry)) return;
     entry.taken?.();
   };
 
   return {
     push(event, taken) {
       if (closed) return;
-      const entry: Entry = { event, taken, holders: new Set(iterators) };
+      const entry: Entry = { event, taken, holders: new Set(iterators), seen: false };
       untaken.add(entry);
       if (untaken.size > BACKLOG && iterators.size === 0) {
         // Only events that are stored elsewhere or tell a passing state can be dropped here; stored ones come again at the next start.
@@ -48,7 +52,11 @@ export function eventHub(): EventHub {
       for (const iterator of iterators) iterator.offer(entry);
     },
     iterate(signal) {
-      const iterator = new EventIterator(release, () => iterators.delete(iterator));
+      const stop = (): void => iterator.end();
+      const iterator = new EventIterator(release, () => {
+        iterators.delete(iterator);
+        signal?.removeEventListener("abort", stop);
+      });
       if (closed || signal?.aborted === true) {
         iterator.end();
         return iterator;
@@ -58,7 +66,7 @@ export function eventHub(): EventHub {
         entry.holders.add(iterator);
         iterator.offer(entry);
       }
-      signal?.addEventListener("abort", () => iterator.end(), { once: true });
+      signal?.addEventListener("abort", stop, { once: true });
       return iterator;
     },
     close() {
@@ -68,15 +76,17 @@ export function eventHub(): EventHub {
   };
 }
 
+type Release = (holder: object, entry: Entry, seen: boolean) => void;
+
 class EventIterator implements AsyncIterableIterator<ClientEvent> {
   readonly #queue: Entry[] = [];
   readonly #waiting: ((result: IteratorResult<ClientEvent, undefined>) => void)[] = [];
-  readonly #release: (holder: object, entry: Entry) => void;
+  readonly #release: Release;
   readonly #detach: () => void;
   #handedOut: Entry | undefined;
   #ended = false;
 
-  constructor(release: (holder: object, entry: Entry) => void, detach: () => void) {
+  constructor(release: Release, detach: () => void) {
     this.#release = release;
     this.#detach = detach;
   }
@@ -104,13 +114,13 @@ class EventIterator implements AsyncIterableIterator<ClientEvent> {
     return this;
   }
 
-  /** Stops; what was handed out and not moved past counts as not taken. */
+  /** Stops. What was handed out and not moved past counts as not taken, unless `next` is still called for it. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#detach();
-    for (const entry of [...this.#queue, ...(this.#handedOut === undefined ? [] : [this.#handedOut])]) entry.holders.delete(this);
-    this.#queue.length = 0;
+    const left = this.#queue.splice(0);
+    for (const entry of this.#handedOut === undefined ? left : [this.#handedOut, ...left]) this.#release(this, entry, false);
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
   }
 
@@ -122,6 +132,6 @@ class EventIterator implements AsyncIterableIterator<ClientEvent> {
   #settle(): void {
     const entry = this.#handedOut;
     this.#handedOut = undefined;
-    if (entry !== undefined) this.#release(this, entry);
+    if (entry !== undefined) this.#release(this, entry, true);
   }
 }

@@ -19,8 +19,9 @@ interface FenceState {
 /** Guards sending. */
 export interface Gate {
   /**
-   * Resolves when this device may send. Asks the directory if it has not answered yet.
-   * @throws {MiyuError} ERR_ROLLBACK if another copy holds the fence, ERR_TRANSPORT_UNAVAILABLE if the directory cannot be asked
+   * Resolves when this device may send: its own list can be found by others, and the fence is granted. Asks the directory if it has
+   * not answered yet.
+   * @throws {MiyuError} what `announced` says; ERR_ROLLBACK if another copy holds the fence, ERR_TRANSPORT_UNAVAILABLE if the directory cannot be asked
    */
   pass(): Promise<void>;
   /** Asks again at the next `pass`: after an interruption another copy may have come. */
@@ -29,14 +30,23 @@ export interface Gate {
   readonly state: "none" | "unknown" | "granted" | "refused";
 }
 
-/** Makes a gate. Policy `prefer` passes whatever the directory says, and reports a refusal all the same. */
-export function fenceGate(context: Context): Gate {
+/**
+ * Makes a gate. Policy `prefer` passes whatever the directory says of the fence, and reports a refusal all the same.
+ * @param announced - resolves once the directory has the own list
+ */
+export function fenceGate(context: Context, announced: () => Promise<void>): Gate {
   const { directory, account, store, policy } = context;
   const offered = directory?.fence !== undefined;
   let state: Gate["state"] = offered ? "unknown" : "none";
   let asking: Promise<void> | undefined;
 
   async function ask(): Promise<void> {
+    // Several tabs share one fence: while one asked, another may have gone on, and the answer is about the past.
+    while (!(await askOnce())) continue;
+  }
+
+  /** False if the question was outdated before its answer came. */
+  async function askOnce(): Promise<boolean> {
     const { granted, pending } = await store.transact([RECORDS.fence], (view) => {
       const known = getFence(view);
       if (known.pending !== null) return known;
@@ -44,18 +54,21 @@ export function fenceGate(context: Context): Gate {
       putFence(view, asked);
       return asked;
     });
-    if (pending === null || directory?.fence === undefined) return;
+    if (pending === null || directory?.fence === undefined) return true;
     const held = await directory.fence(account.device, granted, pending);
     if (!held) {
+      const now = await store.transact([RECORDS.fence], getFence);
+      if (now.pending?.nonce !== pending.nonce) return false;
       state = "refused";
       context.events.push({ kind: "fence-refused", id: `fence/${account.device}/${String(pending.epoch)}` });
-      return;
+      return true;
     }
     await store.transact([RECORDS.fence], (view) => {
       // Another tab may have gone on from here meanwhile.
       if (getFence(view).pending?.nonce === pending.nonce) putFence(view, { granted: pending, pending: null });
     });
     state = "granted";
+    return true;
   }
 
   return {
@@ -66,6 +79,7 @@ export function fenceGate(context: Context): Gate {
       if (state === "granted") state = "unknown";
     },
     async pass() {
+      await announced();
       if (state === "unknown") {
         asking ??= ask().finally(() => {
           asking = undefined;

@@ -52,9 +52,11 @@ async function readPage(store: Store, conversation: string, page: number): Promi
   });
 }
 
-/** Drops the plaintext of messages older than `archiveDays` where a conversation has more than `archiveMessages`, page by page. */
+/**
+ * Drops the plaintext of messages older than `archiveDays` where a conversation has more than `archiveMessages`, page by page.
+ * Call it only where {@link clockHolds}.
+ */
 export async function pruneArchive(store: Store, policy: Policy, now: number): Promise<void> {
-  if (!(await clockHolds(store, now))) return;
   const conversations = await store.list("conversation");
   for (const { id, value } of conversations) {
     let head: ConversationHead | undefined = decodeHead(value);
@@ -81,9 +83,9 @@ function pruneFirstPage(store: Store, conversation: string, page: number, horizo
   });
 }
 
-/** Whether the clock may be believed: it did not jump by more than 30 days since the last run, or a later day has confirmed the jump. */
-function clockHolds(store: Store, now: number): Promise<boolean> {
-  const today = Math.max(0, Math.floor(now / DAY));
+/** Whether anything may be removed because of its age: the clock did not jump by more than 30 days since the last run, or a later day has confirmed the jump. */
+export function clockHolds(store: Store, now: number): Promise<boolean> {
+  const today = Math.floor(now / DAY);
   return store.transact([RECORDS.clock], (view) => {
     const bytes = view.get(RECORDS.clock);
     const reader = bytes && new Reader(bytes, "clock");

@@ -2,29 +2,39 @@
  * Finding a user's keys: in the directory, or, without one, by asking inside the conversation (docs/protocol.md, control frames).
  * Whatever comes back is believed only after its signatures and the rules of device lists held.
  */
-import { toBase64url, toHex, wipe, type Bytes } from "../bytes.ts";
+import { equal, toBase64url, toHex, wipe, type Bytes } from "../bytes.ts";
 import { decodeDirectoryRecord, encodeDirectoryRecord, decodeStockedPreKey, verifyBundle, type DeviceBundle } from "../envelope/bundle.ts";
 import { encodeBundleReply, encodeBundleRequest } from "../envelope/control.ts";
 import { decodeDeviceList, type DeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
 import { verifyPreKeyBundle, type VerifiedPreKeyBundle } from "../protocol/preKeys.ts";
-import type { DeviceId, UserId } from "../transport/types.ts";
-import { unlessStopped, type Context } from "./context.ts";
+import type { DeviceId, Directory, UserId } from "../transport/types.ts";
+import { pause, unlessStopped, type Context } from "./context.ts";
 import type { KnownDevice } from "./deviceLists.ts";
 import { RECORDS } from "./naming.ts";
 import { getPeer, observeList, putPeer, type Peer } from "./peers.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** How often a peer is asked for keys, and how often a peer's question is answered. */
-const PER_HOUR = 5;
-/** How long an answer is waited for before the call gives up (the outbox asks again). */
+/** How often a peer is asked for keys, and how often a peer's questions are answered: a little more often than they may be asked. */
+const QUESTIONS = { gap: MINUTE, perHour: 5 } as const;
+const ANSWERS = { gap: MINUTE / 2, perHour: 10 } as const;
+/** How long an answer is waited for before the call gives up; the question stays open. */
 const REPLY_TIMEOUT = 30_000;
+/** Questions open at once; beyond, the oldest is given up. */
+const MAX_QUESTIONS = 1_000;
 
 /** Keys of a user, verified. */
 export interface FoundKeys {
   readonly peer: Peer;
   readonly bundles: ReadonlyMap<DeviceId, DeviceBundle>;
+}
+
+/** Options of {@link KeyExchange.find}. */
+export interface FindOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** False: where the peer itself has to be asked, ask and do not wait. Default true. */
+  readonly patient?: boolean;
 }
 
 /** Finds keys and answers those who look for ours. */
@@ -33,59 +43,81 @@ export interface KeyExchange {
    * Reads the user's record and remembers its list.
    * @throws {MiyuError} ERR_NO_SESSION if there is none, ERR_TRANSPORT_UNAVAILABLE, ERR_SIGNATURE, ERR_DEVICE_LIST, ERR_DECODE, ERR_VERSION, ERR_ABORTED
    */
-  find(user: UserId, signal?: AbortSignal): Promise<FoundKeys>;
+  find(user: UserId, options?: FindOptions): Promise<FoundKeys>;
+  /** Settles when the user has answered an open question; undefined if there is none. */
+  answer(user: UserId): Promise<unknown> | undefined;
   /** Turns a verified bundle into one a session can start from, with a one-time prekey if the directory has one left. */
   claim(user: UserId, entry: KnownDevice, bundle: DeviceBundle, signal?: AbortSignal): Promise<VerifiedPreKeyBundle>;
   /** Answers a request, within limits. */
   onRequest(from: UserId, nonce: Bytes): Promise<void>;
-  /** Takes an answer that was asked for. */
-  onReply(from: UserId, nonce: Bytes, record: Bytes): void;
+  /** Takes an answer that was asked for. Resolves when its list is remembered; an answer that is not believed changes nothing. */
+  onReply(from: UserId, nonce: Bytes, record: Bytes): Promise<void>;
+}
+
+/** A question a peer has not answered yet. */
+interface Question {
+  readonly nonce: Bytes;
+  readonly answer: Promise<FoundKeys>;
+  readonly settle: (record: Bytes) => void;
 }
 
 /** @param ownRecord - the own directory record, freshly signed, for answers */
 export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): KeyExchange {
   const { account, crypto, store, directory } = context;
-  const asked = new Map<UserId, { readonly nonce: string; readonly reply: Promise<Bytes>; readonly settle: (record: Bytes) => void }>();
-  const questions = rateLimit(context.now);
-  const answers = rateLimit(context.now);
+  const open = new Map<UserId, Question>();
+  const questions = rateLimit(context.now, QUESTIONS);
+  const answers = rateLimit(context.now, ANSWERS);
   const finding = new Map<UserId, Promise<FoundKeys>>();
 
-  async function readRecord(user: UserId, signal?: AbortSignal): Promise<Uint8Array | undefined> {
-    if (directory !== undefined) return (await directory.read(user, signal === undefined ? {} : { signal }))?.record;
-    return unlessStopped(context, ask(user), signal);
-  }
-
-  async function ask(user: UserId): Promise<Bytes> {
+  /** Asks the user, or asks again with the same nonce if that is due. */
+  async function ask(user: UserId): Promise<Question> {
     const { sendControl } = context;
     if (sendControl === undefined) throw new MiyuError("ERR_NO_SESSION");
-    let question = asked.get(user);
-    if (question === undefined) {
-      if (!questions.take(user)) throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "keys were asked for too often", retryAfterMs: MINUTE });
-      const nonce = context.random(16);
-      const { promise, resolve } = deferred<Bytes>();
-      question = { nonce: toHex(nonce), reply: promise, settle: resolve };
-      asked.set(user, question);
-      await sendControl(user, encodeBundleRequest(nonce)).catch((error: unknown) => {
-        asked.delete(user);
-        throw error;
-      });
+    const question = open.get(user) ?? begin(user);
+    if (!questions.take(user)) return question;
+    try {
+      await unlessStopped(context, sendControl(user, encodeBundleRequest(question.nonce)));
+    } catch (error) {
+      questions.giveBack(user);
+      throw error;
     }
-    const { reply } = question;
-    return new Promise<Bytes>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        asked.delete(user);
-        reject(new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "the peer has not sent its keys yet", retryAfterMs: MINUTE }));
-      }, REPLY_TIMEOUT);
-      void reply.then((record) => {
-        clearTimeout(timer);
-        resolve(record);
-      });
-    });
+    return question;
   }
 
-  async function findOnce(user: UserId, signal?: AbortSignal): Promise<FoundKeys> {
-    const record = await readRecord(user, signal);
-    if (record === undefined) throw new MiyuError("ERR_NO_SESSION");
+  function begin(user: UserId): Question {
+    const { promise, resolve } = deferred<Bytes>();
+    const question: Question = { nonce: context.random(16), answer: promise.then((record) => believe(user, record)), settle: resolve };
+    // Not everybody who asked is still waiting.
+    question.answer.catch(() => undefined);
+    const oldest = open.keys().next();
+    if (open.size >= MAX_QUESTIONS && oldest.done !== true) open.delete(oldest.value);
+    open.set(user, question);
+    return question;
+  }
+
+  async function findByAsking(user: UserId, { signal, patient = true }: FindOptions): Promise<FoundKeys> {
+    const { answer } = await ask(user);
+    if (!patient) throw notYet();
+    const giveUp = new AbortController();
+    const timeout = pause(REPLY_TIMEOUT, giveUp.signal).then(() => {
+      throw notYet();
+    });
+    timeout.catch(() => undefined);
+    try {
+      return await unlessStopped(context, Promise.race([answer, timeout]), signal);
+    } finally {
+      giveUp.abort();
+    }
+  }
+
+  async function findInDirectory(from: Directory, user: UserId): Promise<FoundKeys> {
+    const found = await from.read(user);
+    if (found === undefined) throw new MiyuError("ERR_NO_SESSION");
+    return believe(user, found.record);
+  }
+
+  /** Verifies a record and remembers its list. */
+  async function believe(user: UserId, record: Uint8Array): Promise<FoundKeys> {
     const { deviceList, bundles } = decodeDirectoryRecord(record);
     const list = decodeDeviceList(crypto, deviceList);
     const peer = await remember(user, list);
@@ -106,7 +138,7 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
 
   async function remember(user: UserId, list: DeviceList): Promise<Peer> {
     const { peer, keyChanged } = await store.transact([RECORDS.peer(user)], (view) => {
-      const observation = observeList(crypto, getPeer(view, user), list, user, Math.max(0, context.now()));
+      const observation = observeList(crypto, getPeer(view, user), list, user, context.now());
       putPeer(view, user, observation.peer);
       return observation;
     });
@@ -115,15 +147,18 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
   }
 
   return {
-    find(user, signal) {
+    find(user, options = {}) {
+      if (directory === undefined) return findByAsking(user, options);
       // Two callers at once share one look-up; each may stop waiting for it by itself.
       let running = finding.get(user);
       if (running === undefined) {
-        running = findOnce(user).finally(() => finding.delete(user));
+        running = findInDirectory(directory, user).finally(() => finding.delete(user));
         finding.set(user, running);
       }
-      return unlessStopped(context, running, signal);
+      return unlessStopped(context, running, options.signal);
     },
+
+    answer: (user) => open.get(user)?.answer,
 
     async claim(user, entry, bundle, signal) {
       const device = toBase64url(entry.device);
@@ -142,17 +177,31 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
     },
 
     async onRequest(from, nonce) {
-      if (context.sendControl === undefined || from === account.user || !answers.take(from)) return;
-      await context.sendControl(from, encodeBundleReply(nonce, await ownRecord()));
+      const { sendControl } = context;
+      if (sendControl === undefined || from === account.user || !answers.take(from)) return;
+      if (directory === undefined && !(await isKnown(from))) {
+        // It is about to write: asked back before it is answered, its keys are here before its message is.
+        await ask(from).catch(() => undefined);
+      }
+      await sendControl(from, encodeBundleReply(nonce, await ownRecord()));
     },
 
-    onReply(from, nonce, record) {
-      const question = asked.get(from);
-      if (question?.nonce !== toHex(nonce)) return;
-      asked.delete(from);
+    async onReply(from, nonce, record) {
+      const question = open.get(from);
+      if (question === undefined || !equal(question.nonce, nonce)) return;
+      open.delete(from);
       question.settle(record);
+      await question.answer.catch(() => undefined);
     },
   };
+
+  async function isKnown(user: UserId): Promise<boolean> {
+    return (await store.transact([RECORDS.peer(user)], (view) => getPeer(view, user))) !== undefined;
+  }
+}
+
+function notYet(): MiyuError<"ERR_TRANSPORT_UNAVAILABLE"> {
+  return new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "the peer has not sent its keys yet", retryAfterMs: MINUTE });
 }
 
 /** The own directory record of a list and this device's bundle. */
@@ -167,19 +216,23 @@ export function announceKeyChange(context: Context, user: UserId, accountKey: Ui
   wipe(hash);
 }
 
-/** At most one a minute and five an hour for each user. */
-function rateLimit(now: () => number): { take(user: UserId): boolean } {
-  const times = new Map<UserId, number[]>();
+/** At most one in `gap` milliseconds and `perHour` in an hour for each user. */
+function rateLimit(now: () => number, { gap, perHour }: { readonly gap: number; readonly perHour: number }) {
+  const times = new Map<UserId, readonly number[]>();
   return {
-    take(user) {
+    take(user: UserId): boolean {
       const at = now();
       // A clock set back must not lock a peer out: times in the future do not count.
       const recent = (times.get(user) ?? []).filter((time) => time <= at && at - time < HOUR);
       const last = recent.at(-1);
-      if (recent.length >= PER_HOUR || (last !== undefined && at - last < MINUTE)) return false;
+      if (recent.length >= perHour || (last !== undefined && at - last < gap)) return false;
       if (times.size >= 10_000) times.clear();
       times.set(user, [...recent, at]);
       return true;
+    },
+    /** Undoes the last `take`. */
+    giveBack(user: UserId): void {
+      times.set(user, (times.get(user) ?? []).slice(0, -1));
     },
   };
 }

@@ -13,7 +13,7 @@ import { decodeOneTimePreKey, decodeSignedPreKey } from "../protocol/preKeys.ts"
 import { decryptPreKeySignalMessage, decryptSignalMessage, EMPTY_SESSION_RECORD } from "../protocol/session.ts";
 import type { ChainAhead, PreKeySource } from "../protocol/types.ts";
 import type { RecordKey, StoreView } from "../store/types.ts";
-import type { DeviceId, UserId } from "../transport/types.ts";
+import type { DeviceId, InFrame, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
 import { addRow, getRow, messageOf, nextSequence, type ArchiveRow } from "./archive.ts";
 import { checkOpen, type Context } from "./context.ts";
@@ -38,22 +38,29 @@ class UnknownDevice extends Error {}
 /** What a message turned out to be. */
 export interface Opening {
   readonly result: Message | Duplicate;
-  /** Number of arrival, for the inbox; undefined if the message had been opened before. */
-  readonly sequence: number | undefined;
+  /** Whether the message is in the inbox: opened and not yet taken by the app. */
+  readonly inInbox: boolean;
   /** A first message came without a one-time prekey, or used one up. */
   readonly preKey: "none-used" | "one-used" | undefined;
   /** The sender wrote under a newer list of ours than we hold. */
   readonly ownListBehind: boolean;
 }
 
+/** How to open. */
+export interface OpenOptions {
+  /** Where the transport says the message belongs, if it came through one: then an inbox row is written, to be delivered again until it is taken. */
+  readonly arrivedIn?: InFrame["conversation"];
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Opens envelopes. */
 export interface Opener {
   /**
-   * @param intoInbox - also writes an inbox row, to be delivered again until it is taken
-   * @throws {MiyuError} ERR_DECRYPT, ERR_DUPLICATE, ERR_NO_SESSION, ERR_NO_PREKEY, ERR_DECODE, ERR_VERSION, ERR_DOWNGRADE, ERR_IDENTITY_CHANGED (another
+   * Frames of a transport do not wait for a peer that has to be asked for its keys: the answer may stand behind them.
+   * @throws {MiyuError} ERR_DECRYPT, ERR_DUPLICATE (never opened, and its key is gone), ERR_NO_SESSION, ERR_NO_PREKEY, ERR_DECODE, ERR_VERSION, ERR_DOWNGRADE, ERR_IDENTITY_CHANGED (another
    * identity key than the list names), ERR_DEVICE_LIST (device not listed), ERR_TRANSPORT_UNAVAILABLE (list not to be read now), ERR_CLOSED, ERR_ABORTED, and the store's
    */
-  open(from: UserId, envelope: Envelope, intoInbox: boolean, signal?: AbortSignal): Promise<Opening>;
+  open(from: UserId, envelope: Envelope, options: OpenOptions): Promise<Opening>;
 }
 
 /** Makes an opener. */
@@ -62,14 +69,14 @@ export function opener(context: Context, keys: KeyExchange): Opener {
   /** One long walk at a time for each device. */
   const walks = new Map<DeviceId, Promise<unknown>>();
 
-  async function open(from: UserId, envelope: Envelope, intoInbox: boolean, signal?: AbortSignal): Promise<Opening> {
+  async function open(from: UserId, envelope: Envelope, { arrivedIn, signal }: OpenOptions): Promise<Opening> {
     const device = toBase64url(envelope.header.senderDevice);
     const id = toBase64url(envelope.header.id);
     if (device === account.device) return openEcho(from, envelope, id);
     const bind = bindHash(crypto, envelope);
     const slot = findSlot(crypto, envelope, account.deviceBytes);
     const first = slot?.kind === "preKey" ? decodePreKeySignalMessage(slot.message) : undefined;
-    const arrival: Arrival = { from, device, id, bind, envelope, slot, first, intoInbox };
+    const arrival: Arrival = { from, device, id, bind, envelope, slot, first, arrivedIn };
     const ahead: ChainAhead[] = [];
     let listRead = false;
     try {
@@ -81,7 +88,7 @@ export function opener(context: Context, keys: KeyExchange): Opener {
         } catch (error) {
           if (error instanceof UnknownDevice) {
             if (listRead || from === account.user) throw new MiyuError("ERR_DEVICE_LIST", { user: from, rule: "not listed" });
-            await keys.find(from, signal);
+            await keys.find(from, { signal, patient: arrivedIn === undefined });
             listRead = true;
           } else if (error instanceof ChainGapError) {
             ahead.push(await walk(device, error, signal));
@@ -101,7 +108,7 @@ export function opener(context: Context, keys: KeyExchange): Opener {
     return store.transact([RECORDS.archive(account.device, id)], (view) => {
       const row = getRow(view, account.device, id);
       if (row === undefined || from !== account.user || !equal(row.bind, bindHash(crypto, envelope))) throw new MiyuError("ERR_DECRYPT");
-      return known(row, from);
+      return known(row, from, false);
     });
   }
 
@@ -110,12 +117,18 @@ export function opener(context: Context, keys: KeyExchange): Opener {
     const task = (async () => {
       await before?.catch(() => undefined);
       let ahead: ChainAhead | undefined;
-      while (ahead === undefined || ahead.index < gap.target) {
-        checkOpen(context, signal);
-        ahead = walkChain(crypto, gap, ahead, STEPS_PER_SLICE);
-        await new Promise((resolve) => setTimeout(resolve, 0));
+      try {
+        while (ahead === undefined || ahead.index < gap.target) {
+          checkOpen(context, signal);
+          ahead = walkChain(crypto, gap, ahead, STEPS_PER_SLICE);
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+        return ahead;
+      } catch (error) {
+        wipe(gap.chainKey);
+        if (ahead !== undefined) wipeChainAhead(ahead);
+        throw error;
       }
-      return ahead;
     })();
     walks.set(device, task);
     try {
@@ -138,13 +151,13 @@ interface Arrival {
   readonly slot: Slot | undefined;
   /** The slot's message, if it is a first one. */
   readonly first: PreKeySignalMessage | undefined;
-  readonly intoInbox: boolean;
+  readonly arrivedIn: OpenOptions["arrivedIn"];
 }
 
-function recordsOf({ account, crypto }: Context, { from, device, id, first, intoInbox }: Arrival): RecordKey[] {
+function recordsOf({ account, crypto }: Context, { from, device, id, first, arrivedIn }: Arrival): RecordKey[] {
   const keys = [RECORDS.archive(device, id), RECORDS.ownList, RECORDS.session(device), RECORDS.sequence, RECORDS.unanswered];
   if (from !== account.user) keys.push(RECORDS.peer(from), RECORDS.conversation(from));
-  if (intoInbox) keys.push(RECORDS.inbox(device, id));
+  if (arrivedIn !== undefined) keys.push(RECORDS.inbox(device, id));
   if (first !== undefined) {
     keys.push(RECORDS.signedPreKey(first.signedPreKeyId), RECORDS.baseKey(crypto, first.signedPreKeyId, first.baseKey));
     if (first.oneTimePreKeyId !== undefined) keys.push(RECORDS.preKey(first.oneTimePreKeyId));
@@ -152,29 +165,29 @@ function recordsOf({ account, crypto }: Context, { from, device, id, first, into
   return keys;
 }
 
-function known(row: ArchiveRow, from: UserId): Opening {
+function known(row: ArchiveRow, from: UserId, inInbox: boolean): Opening {
   const result = messageOf(row) ?? ({ kind: "duplicate", id: row.id, from } as const);
-  return { result, sequence: undefined, preKey: undefined, ownListBehind: false };
+  return { result, inInbox, preKey: undefined, ownListBehind: false };
 }
 
 function openInside(context: Context, view: StoreView, arrival: Arrival, ahead: readonly ChainAhead[]): Opening {
   const { account } = context;
-  const { from, device, id, bind, envelope, slot } = arrival;
+  const { from, device, id, bind, slot, arrivedIn } = arrival;
   const row = getRow(view, device, id);
   if (row !== undefined) {
     // Another body under a known id is not that message, whoever sends it.
     if (row.user !== from || !equal(row.bind, bind)) throw new MiyuError("ERR_DECRYPT");
-    return known(row, from);
+    return known(row, from, arrivedIn !== undefined && view.get(RECORDS.inbox(device, id)) !== undefined);
   }
   const sender = senderOf(context, view, arrival);
   requireClassic(sender.entry);
   if (slot === undefined) throw new MiyuError("ERR_NO_SESSION");
   const opened = openSlot(context, view, arrival, slot, sender.entry, ahead);
-  const content = openContent(context, envelope, opened.plaintext, from);
+  const content = openContent(context, arrival, opened.plaintext);
   const ownListBehind = noteLists(context, view, arrival, content);
   const conversation = content.conversation.kind === "direct" && from === account.user ? content.conversation.peer : from;
   const sequence = nextSequence(view);
-  const keep = context.keepPlaintext || arrival.intoInbox;
+  const keep = context.keepPlaintext || arrivedIn !== undefined;
   const fresh: ArchiveRow = {
     id,
     user: from,
@@ -183,7 +196,7 @@ function openInside(context: Context, view: StoreView, arrival: Arrival, ahead: 
     own: from === account.user,
     sequence,
     sentAt: content.sentAt,
-    receivedAt: Math.max(0, context.now()),
+    receivedAt: context.now(),
     trust: sender.trust,
     delivery: undefined,
     bind,
@@ -192,11 +205,11 @@ function openInside(context: Context, view: StoreView, arrival: Arrival, ahead: 
     sealed: new Uint8Array(0),
   };
   const page = addRow(view, keep ? fresh : { ...fresh, plaintext: undefined });
-  if (arrival.intoInbox) view.put(RECORDS.inbox(device, id), u64be(sequence));
+  if (arrivedIn !== undefined) view.put(RECORDS.inbox(device, id), u64be(sequence));
   view.afterCommit(() => context.hints.set(`open/${from}`, [page]));
   const message = messageOf(fresh);
   if (message === undefined) throw new MiyuError("ERR_INTERNAL", { what: "a fresh row has no plaintext" });
-  return { result: message, sequence, preKey: opened.preKey, ownListBehind };
+  return { result: message, inInbox: arrivedIn !== undefined, preKey: opened.preKey, ownListBehind };
 }
 
 interface KnownSender {
@@ -269,14 +282,17 @@ function preKeysOf({ crypto }: Context, view: StoreView): PreKeySource {
 }
 
 /** Opens the body and checks who the content says it is from and where it belongs. */
-function openContent({ account, crypto }: Context, envelope: Envelope, slotPlaintext: Bytes, from: UserId): Content {
+function openContent({ account, crypto }: Context, { envelope, from, arrivedIn }: Arrival, slotPlaintext: Bytes): Content {
+  // Where the transport names a place it must be the content's; copies of own messages it may not be able to place.
+  const isPlace = (peer: UserId): boolean =>
+    arrivedIn === undefined || (arrivedIn.kind === "direct" && (from === account.user ? [peer, account.user] : [from]).includes(arrivedIn.peer));
   try {
     const padded = openBody(crypto, envelope, slotPlaintext);
     const bytes = unpadContent(padded);
     const content = decodeContent(bytes);
     wipe(padded, bytes);
     const { senderUser, senderDevice, conversation } = content;
-    const rightPlace = conversation.kind === "direct" && (from === account.user || conversation.peer === account.user);
+    const rightPlace = conversation.kind === "direct" && (from === account.user || conversation.peer === account.user) && isPlace(conversation.peer);
     if (senderUser !== from || compare(senderDevice, envelope.header.senderDevice) !== 0 || !rightPlace) throw new MiyuError("ERR_DECRYPT");
     return content;
   } finally {
@@ -289,7 +305,8 @@ function noteLists({ account }: Context, view: StoreView, { from, envelope }: Ar
   const own = getOwnList(view).known;
   if (from === account.user) return content.senderList.epoch > own.epoch;
   const peer = getPeer(view, from);
-  const list = findPeerDevice(peer, envelope.header.senderDevice)?.list;
-  if (peer !== undefined && !peer.stale && list !== undefined && content.senderList.epoch > list.epoch) putPeer(view, from, { ...peer, stale: true });
+  const { epoch } = content.senderList;
+  const underPinned = peer !== undefined && findDevice(peer.pinned, envelope.header.senderDevice) !== undefined;
+  if (underPinned && epoch > Math.max(peer.namedEpoch, peer.pinned.epoch)) putPeer(view, from, { ...peer, namedEpoch: epoch });
   return content.recipientList !== undefined && content.recipientList.epoch > own.epoch;
 }

@@ -10,10 +10,11 @@ import type { StoreView } from "../store/types.ts";
 import type { Dest, OutFrame, Sent, Transport, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
 import { getRow, putRow, type ArchiveRow } from "./archive.ts";
-import { pause, type Context } from "./context.ts";
+import { checkOpen, pause, type Context } from "./context.ts";
 import type { Gate } from "./fence.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
+import { getPeer } from "./peers.ts";
 import { sealDurably } from "./sealing.ts";
 import type { Delivery } from "./types.ts";
 
@@ -24,6 +25,10 @@ const LAST_PAUSE = 60_000;
 const PLACEHOLDER = "🔒";
 /** Only the user or another release can resolve these: the row waits, and the app is told. */
 const HELD_BACK = ["ERR_IDENTITY_CHANGED", "ERR_SIGNATURE", "ERR_DEVICE_LIST", "ERR_DOWNGRADE", "ERR_ROLLBACK", "ERR_DECODE", "ERR_VERSION"] as const;
+/** The message itself cannot be sealed, now or later. */
+const HOPELESS = ["ERR_TOO_LARGE", "ERR_USAGE", "ERR_STORE_CORRUPT"] as const;
+/** The server will not take it, now or later. */
+const REFUSED = ["ERR_TRANSPORT_REJECTED", "ERR_TOO_LARGE"] as const;
 
 /** A row. */
 export interface OutboxRow {
@@ -50,8 +55,8 @@ function decodeOutboxRow(id: string, bytes: Uint8Array): OutboxRow {
 
 /** Sends what is in the outbox. */
 export interface Outbox {
-  /** Looks at the rows now: something was added, or what they waited for has come. */
-  wake(): void;
+  /** Looks at the rows now, of all or of one recipient: something was added, or what they waited for has come. */
+  wake(to?: UserId): void;
   /** Resolves when the server has taken the message. @throws {MiyuError} ERR_TRANSPORT_REJECTED, ERR_TOO_LARGE, ERR_CLOSED */
   accepted(id: string): Promise<Sent>;
   /** Resolves when every lane has stopped, after the client is closing. */
@@ -73,6 +78,7 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
   const running = new Set<Promise<void>>();
   const waiters = new Map<string, { resolve: (sent: Sent) => void; reject: (error: MiyuError) => void }[]>();
   const told = new Set<string>();
+  let look: { again: boolean } | undefined;
 
   const isClosing = (): boolean => closing.aborted;
 
@@ -89,8 +95,15 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
       return;
     }
     lanes.set(to, { again: false, wakeUp: () => undefined });
-    const run = runLane(to).finally(() => running.delete(run));
-    running.add(run);
+    track(runLane(to));
+  }
+
+  function track(task: Promise<void>): void {
+    // What failed here is still in the store, and is looked at again at the next wake.
+    const settled = task
+      .catch(() => undefined)
+      .finally(() => running.delete(settled));
+    running.add(settled);
   }
 
   /** Works through the rows of one recipient in order; pauses where the first cannot go. */
@@ -115,7 +128,7 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
         wait = FIRST_PAUSE;
         continue;
       }
-      const woken = await sleep(to, wait * (0.5 + Math.min(1, (context.random(1)[0] ?? 0) / 255) / 2));
+      const woken = await sleep(to, wait * (0.5 + (context.random(1)[0] ?? 0) / 510));
       wait = woken ? FIRST_PAUSE : Math.min(LAST_PAUSE, wait * 2);
     }
   }
@@ -137,34 +150,39 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
   }
 
   async function deliver(row: OutboxRow): Promise<void> {
-    let sealed: Bytes;
+    let sealed: Bytes | undefined;
     try {
       await gate.pass();
       sealed = await sealedBytes(row);
     } catch (error) {
+      if (MiyuError.is(error) && HOPELESS.some((code) => error.code === code)) return giveUp(row, error);
       if (MiyuError.is(error) && HELD_BACK.some((code) => error.code === code)) tellOnce(row, error);
-      if (MiyuError.is(error, "ERR_TOO_LARGE")) return giveUp(row, error);
       throw error;
     }
+    // Another tab has dealt with it.
+    if (sealed === undefined) return answerFromArchive(row.id);
     let sent: Sent;
     try {
       sent = await transmit(row, sealed);
     } catch (error) {
-      if (MiyuError.is(error, "ERR_TRANSPORT_REJECTED") || MiyuError.is(error, "ERR_TOO_LARGE")) return giveUp(row, error);
+      if (MiyuError.is(error) && REFUSED.some((code) => error.code === code)) return giveUp(row, error);
       throw error;
     }
     const conversation = await settle(row, "accepted");
-    if (conversation === undefined) return;
-    events.push({ kind: "accepted", id: row.id, conversation, at: sent.at ?? context.now() });
+    if (conversation !== undefined) events.push({ kind: "accepted", id: row.id, conversation, at: sent.at ?? context.now() });
     for (const { resolve } of takeWaiters(row.id)) resolve(sent);
   }
 
-  /** The envelope of a row: sealed before, or now. */
-  async function sealedBytes(row: OutboxRow): Promise<Bytes> {
-    const key = RECORDS.archive(account.device, row.id);
-    const kept = await store.transact([key], (view) => getRow(view, account.device, row.id));
-    if (kept === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
-    if (kept.sealed.length > 0) return kept.sealed;
+  /** The envelope of a row, sealed before or now; undefined if the row is gone. @throws {MiyuError} as `encrypt` */
+  async function sealedBytes(row: OutboxRow): Promise<Bytes | undefined> {
+    const keysOfRow = [RECORDS.outbox(row.id), RECORDS.archive(account.device, row.id), RECORDS.peer(row.to)];
+    const kept = await store.transact(keysOfRow, (view) => {
+      if (view.get(RECORDS.outbox(row.id)) === undefined) return undefined;
+      // Also what is sealed already waits: it is for devices of the key that was replaced.
+      if (row.to !== account.user && getPeer(view, row.to)?.pending !== undefined) throw new MiyuError("ERR_IDENTITY_CHANGED", { user: row.to });
+      return getRow(view, account.device, row.id) ?? lostRow();
+    });
+    if (kept === undefined || kept.sealed.length > 0) return kept?.sealed;
     return sealWaiting(context, keys, row, kept);
   }
 
@@ -200,9 +218,15 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
 
   async function giveUp(row: OutboxRow, error: MiyuError): Promise<void> {
     const conversation = await settle(row, "failed");
-    if (conversation === undefined) return;
-    events.push({ kind: "blocked", id: row.id, conversation, error });
+    if (conversation !== undefined) events.push({ kind: "blocked", id: row.id, conversation, error });
     for (const { reject } of takeWaiters(row.id)) reject(error);
+  }
+
+  /** Settles those who wait for a message whose row is gone. */
+  async function answerFromArchive(id: string): Promise<void> {
+    const kept = await store.transact([RECORDS.archive(account.device, id)], (view) => getRow(view, account.device, id));
+    if (kept?.delivery === "accepted") for (const { resolve } of takeWaiters(id)) resolve({});
+    if (kept?.delivery === "failed") for (const { reject } of takeWaiters(id)) reject(new MiyuError("ERR_TRANSPORT_REJECTED", { reason: "refused before" }));
   }
 
   function tellOnce(row: OutboxRow, error: MiyuError): void {
@@ -218,8 +242,22 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
     return found;
   }
 
+  /** Starts a lane for everyone something waits for; calls made meanwhile are one more look. */
   async function wakeAll(): Promise<void> {
-    for (const to of new Set((await rowsOf()).map((row) => row.to))) if (!closing.aborted) startLane(to);
+    if (look !== undefined) {
+      look.again = true;
+      return;
+    }
+    const own = { again: true };
+    look = own;
+    try {
+      while (own.again && !isClosing()) {
+        own.again = false;
+        for (const to of new Set((await rowsOf()).map((row) => row.to))) if (!isClosing()) startLane(to);
+      }
+    } finally {
+      look = undefined;
+    }
   }
 
   closing.addEventListener("abort", () => {
@@ -227,19 +265,18 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
   });
 
   return {
-    wake() {
-      // A store that cannot be read now is read at the next wake; the rows stay.
-      const task = wakeAll()
-        .catch(() => undefined)
-        .finally(() => running.delete(task));
-      running.add(task);
+    wake(to) {
+      if (isClosing()) return;
+      if (to === undefined) track(wakeAll());
+      else startLane(to);
     },
     async accepted(id) {
+      checkOpen(context);
       const result = new Promise<Sent>((resolve, reject) => waiters.set(id, [...(waiters.get(id) ?? []), { resolve, reject }]));
+      // It may be rejected while the archive is read.
+      result.catch(() => undefined);
       // The row may be gone before anyone asked.
-      const kept = await store.transact([RECORDS.archive(account.device, id)], (view) => getRow(view, account.device, id));
-      if (kept?.delivery === "accepted") for (const { resolve } of takeWaiters(id)) resolve({});
-      if (kept?.delivery === "failed") for (const { reject } of takeWaiters(id)) reject(new MiyuError("ERR_TRANSPORT_REJECTED", { reason: "refused before" }));
+      await answerFromArchive(id);
       return result;
     },
     async stopped() {
@@ -248,19 +285,19 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
   };
 }
 
-/** Seals a row that has been waiting. @throws {MiyuError} as `encrypt` */
-function sealWaiting(context: Context, keys: KeyExchange, { id, to }: OutboxRow, kept: ArchiveRow): Promise<Bytes> {
+/** Seals a row that has been waiting; undefined if it is gone. @throws {MiyuError} as `encrypt` */
+function sealWaiting(context: Context, keys: KeyExchange, { id, to }: OutboxRow, kept: ArchiveRow): Promise<Bytes | undefined> {
   const { account } = context;
-  if (kept.plaintext === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
-  const draft = { to, id: fromBase64url(id), sentAt: kept.sentAt, plaintext: kept.plaintext };
+  const draft = { to, id: fromBase64url(id), sentAt: kept.sentAt, plaintext: kept.plaintext ?? lostRow() };
   return sealDurably(
     context,
     keys,
     draft,
-    [RECORDS.archive(account.device, id)],
+    [RECORDS.outbox(id), RECORDS.archive(account.device, id)],
     (view, seal) => {
-      const row = getRow(view, account.device, id);
-      if (row === undefined) throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
+      // Sealed once: another tab may have been here first, or even be done.
+      if (view.get(RECORDS.outbox(id)) === undefined) return undefined;
+      const row = getRow(view, account.device, id) ?? lostRow();
       if (row.sealed.length > 0) return row.sealed;
       const { bytes, bind } = seal();
       putRow(view, { ...row, delivery: "ready", bind, sealed: bytes });
@@ -268,4 +305,8 @@ function sealWaiting(context: Context, keys: KeyExchange, { id, to }: OutboxRow,
     },
     context.closing,
   );
+}
+
+function lostRow(): never {
+  throw new MiyuError("ERR_STORE_CORRUPT", { what: "outbox" });
 }

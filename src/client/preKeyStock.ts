@@ -10,7 +10,7 @@ import { MiyuError } from "../errors.ts";
 import { decodeSignedPreKey, encodeOneTimePreKey, encodeSignedPreKey, generateOneTimePreKeys, generateSignedPreKey, type SignedPreKey } from "../protocol/preKeys.ts";
 import type { StoreView } from "../store/types.ts";
 import type { DeviceId, Directory } from "../transport/types.ts";
-import { getOwnList, putOwnList } from "./account.ts";
+import { getOwnList, noteListPublished, putOwnList } from "./account.ts";
 import type { Context } from "./context.ts";
 import { findDevice } from "./deviceLists.ts";
 import { ownDirectoryRecord } from "./keyExchange.ts";
@@ -43,8 +43,13 @@ const EMPTY: Stock = { nextSigned: 1, nextOneTime: 1, signed: [], refillDay: 0, 
 
 /** Keeps the published keys fresh. */
 export interface PreKeyKeeper {
-  /** Rotates, publishes and refills what is due. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE and the store's */
-  maintain(): Promise<void>;
+  /**
+   * Rotates, publishes and refills what is due, and removes what expired if `mayRemove`: not where the clock may be wrong.
+   * @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE and the store's; ERR_DEVICE_LIST if this device was removed from its account
+   */
+  maintain(mayRemove: boolean): Promise<void>;
+  /** Resolves once the directory has had the own list, publishing it if need be: before, nobody can check what this device sends. */
+  announced(): Promise<void>;
   /** The own directory record, freshly signed, for a peer that asks. */
   ownRecord(): Promise<Bytes>;
 }
@@ -52,6 +57,9 @@ export interface PreKeyKeeper {
 /** Makes a keeper. */
 export function preKeyKeeper(context: Context): PreKeyKeeper {
   const { account, crypto, random, store } = context;
+  let known = context.directory === undefined;
+  let publishing: Promise<void> | undefined;
+  let toldRemoved = false;
 
   async function bundle(): Promise<DeviceBundle> {
     const { id, keyPair, signature, createdAt } = await currentSignedPreKey();
@@ -62,7 +70,7 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
   }
 
   function currentSignedPreKey(): Promise<SignedPreKey> {
-    const now = Math.max(0, context.now());
+    const now = context.now();
     return store.transact([RECORDS.preKeyStock], (view) => {
       const stock = getStock(view);
       const newest = stock.signed.at(-1);
@@ -101,19 +109,33 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
     }
   }
 
-  async function publish(directory: Directory): Promise<void> {
+  /** Publishes what the directory does not have, one at a time. */
+  function publish(directory: Directory): Promise<void> {
+    publishing ??= publishOnce(directory).finally(() => {
+      publishing = undefined;
+    });
+    return publishing;
+  }
+
+  async function publishOnce(directory: Directory): Promise<void> {
     const own = await bundle();
     for (let attempt = 0; attempt < PUBLISH_ATTEMPTS; attempt++) {
       const published = await directory.read(account.user);
       const { others, abandoned } = published === undefined ? { others: [], abandoned: [] } : await adoptPublished(published.record);
       const { signed } = await store.transact([RECORDS.ownList], getOwnList);
-      if (published !== undefined && isUpToDate(published.record, signed, own)) return;
+      if (published !== undefined && isUpToDate(published.record, signed, own)) return notePublished(signed);
       const version = await directory.publish(ownDirectoryRecord(signed, own, others), published?.version ?? null);
       if (version === undefined) continue;
+      await notePublished(signed);
       for (const device of abandoned) await directory.forget?.(device);
       return;
     }
     throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "the directory record kept changing" });
+  }
+
+  async function notePublished(signed: Bytes): Promise<void> {
+    await store.transact([RECORDS.ownList], (view) => noteListPublished(view, signed));
+    known = true;
   }
 
   /**
@@ -136,11 +158,12 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       const own = getOwnList(view);
       if (list.epoch <= own.known.epoch) return findDevice(own.known, account.deviceBytes) === undefined;
       acceptDeviceList(crypto, own.known, list, account.user);
-      putOwnList(view, list);
-      return findDevice({ ...own.known, devices: list.devices }, account.deviceBytes) === undefined;
+      putOwnList(view, list, true);
+      return findDevice(list, account.deviceBytes) === undefined;
     });
     if (removed) {
-      context.events.push({ kind: "device-removed", id: `device-removed/${account.device}` });
+      if (!toldRemoved) context.events.push({ kind: "device-removed", id: `device-removed/${account.device}` });
+      toldRemoved = true;
       throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "removed" });
     }
     const own = await store.transact([RECORDS.ownList], (view) => getOwnList(view).known.devices.map((entry) => toBase64url(entry.device)));
@@ -156,7 +179,7 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
     if (!caps.oneTime || stockKeys === undefined || claim === undefined) return;
     const inStock = await directory.stock?.(account.device, []);
     if (inStock === undefined || inStock >= LOW_STOCK) return;
-    const today = Math.max(0, Math.floor(context.now() / DAY));
+    const today = Math.floor(context.now() / DAY);
     const stocked = await store.transact([RECORDS.preKeyStock], (view) => {
       const stock = getStock(view);
       const refills = stock.refillDay === today ? stock.refills : 0;
@@ -179,12 +202,17 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
   }
 
   return {
-    async maintain() {
-      await currentSignedPreKey();
-      await removeExpired();
+    async maintain(mayRemove) {
+      wipe((await currentSignedPreKey()).keyPair.privateKey);
+      if (mayRemove) await removeExpired();
       if (context.directory === undefined) return;
       await publish(context.directory);
       await refill(context.directory);
+    },
+    async announced() {
+      if (known || context.directory === undefined) return;
+      if ((await store.transact([RECORDS.ownList], getOwnList)).published) known = true;
+      else await publish(context.directory);
     },
     async ownRecord() {
       const { signed } = await store.transact([RECORDS.ownList], getOwnList);

@@ -2,17 +2,17 @@
  * What arrives: frames are decoded, control frames answered, envelopes opened. A message that does not open becomes a result with a
  * cause; failures are never remembered, so the same frame may succeed later.
  */
-import { fromUtf8, toBase64url, utf8, wipe } from "../bytes.ts";
+import { fromUtf8, toBase64url, utf8 } from "../bytes.ts";
 import { decodeFrame, type Frame } from "../envelope/control.ts";
 import { fromText, looksLikeMiyuText } from "../envelope/text.ts";
 import { MiyuError, type ErrorCode } from "../errors.ts";
 import type { InFrame, Transport, UserId } from "../transport/types.ts";
-import { decodeRow, getRow, messageOf, putRow } from "./archive.ts";
+import { getRow, messageOf, putRow } from "./archive.ts";
 import { checkOpen, pause, type Context } from "./context.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
-import type { Opener, Opening } from "./opening.ts";
-import type { Cause, ClientEvent, Opened, Remedy, Undecryptable } from "./types.ts";
+import type { Opener, Opening, OpenOptions } from "./opening.ts";
+import type { Cause, Message, Opened, Remedy, Undecryptable } from "./types.ts";
 
 /** Pauses before a frame that has to wait is tried again, milliseconds. */
 const RETRY_PAUSES = [2_000, 5_000, 15_000, 60_000, 300_000] as const;
@@ -30,6 +30,8 @@ const CAUSES: Partial<Record<ErrorCode, readonly [Cause, Remedy]>> = {
   ERR_IDENTITY_CHANGED: ["identity-changed", "verify"],
   ERR_DEVICE_LIST: ["device-not-listed", "none"],
   ERR_SIGNATURE: ["device-not-listed", "none"],
+  // What was opened before has a row that says so: this one never was, and its key is used up or too far back.
+  ERR_DUPLICATE: ["too-old", "none"],
   ERR_TRANSPORT_UNAVAILABLE: ["no-session", "wait"],
   ERR_TRANSPORT_REJECTED: ["no-session", "wait"],
 };
@@ -57,19 +59,20 @@ export function receiver(context: Context, keys: KeyExchange, open: Opener, reac
   const { store, events, closing } = context;
   const counts = new Map<string, number>();
   const running = new Set<Promise<void>>();
+  /** Stored messages the app has and has not taken yet. */
+  const delivered = new Set<string>();
   let waiting = 0;
 
-  async function receive(from: UserId, body: Uint8Array | string, intoInbox: boolean, signal?: AbortSignal): Promise<{ opened: Opened; opening?: Opening }> {
+  async function receive(from: UserId, body: Uint8Array | string, options: OpenOptions): Promise<{ opened: Opened; opening?: Opening }> {
     let id = "";
     try {
       const frame = decodeFrame(typeof body === "string" ? fromText(body) : body);
       if (frame.kind !== "envelope") return { opened: await control(from, frame) };
       id = toBase64url(frame.envelope.header.id);
-      const opening = await open.open(from, frame.envelope, intoInbox, signal);
+      const opening = await open.open(from, frame.envelope, options);
       note(from, id, opening);
       return { opened: opening.result, opening };
     } catch (error) {
-      if (MiyuError.is(error, "ERR_DUPLICATE")) return { opened: { kind: "duplicate", id, from } };
       const verdict = MiyuError.is(error) ? CAUSES[error.code] : undefined;
       if (verdict === undefined) throw error;
       return { opened: undecryptable(id, from, ...verdict) };
@@ -77,7 +80,7 @@ export function receiver(context: Context, keys: KeyExchange, open: Opener, reac
   }
 
   async function control(from: UserId, frame: Exclude<Frame, { kind: "envelope" }>): Promise<Opened> {
-    if (frame.kind === "bundle-reply") keys.onReply(from, frame.nonce, frame.record);
+    if (frame.kind === "bundle-reply") await keys.onReply(from, frame.nonce, frame.record);
     // An answer that could not be sent is asked for again.
     else await keys.onRequest(from, frame.nonce).catch(() => undefined);
     return { kind: "control", from };
@@ -100,32 +103,53 @@ export function receiver(context: Context, keys: KeyExchange, open: Opener, reac
   async function handle(frame: InFrame, attempt: number): Promise<void> {
     if (closing.aborted) throw new MiyuError("ERR_CLOSED", { what: "client" });
     const body = textOf(frame.body) ?? frame.body;
-    const { opened, opening } = await receive(frame.from, body, true);
+    const { opened, opening } = await receive(frame.from, body, { arrivedIn: frame.conversation });
     if (opened.kind === "undecryptable" && opened.remedy === "wait") {
-      if (attempt === 0) events.push(opened);
-      retryLater(frame, attempt);
+      const retried = retryLater(frame, attempt);
+      // Keys are often only a moment away: the app hears of it when the first retry has failed, once.
+      if (attempt === 1 || (attempt === 0 && !retried)) events.push(opened);
       return;
     }
-    await frame.ack?.();
-    if (opened.kind === "undecryptable") events.push(opened);
-    if (opened.kind === "message" && opening?.sequence !== undefined) deliver(opened);
+    try {
+      // What is not forgotten by the server comes again and is known then.
+      await frame.ack?.();
+    } finally {
+      if (opened.kind === "undecryptable") events.push(opened);
+      if (opened.kind === "message" && opening?.inInbox === true) deliver(opened);
+    }
   }
 
-  function retryLater(frame: InFrame, attempt: number): void {
-    if (waiting >= MAX_WAITING) return;
+  /** False if too many wait already. */
+  function retryLater(frame: InFrame, attempt: number): boolean {
+    if (waiting >= MAX_WAITING) return false;
     waiting++;
     const ms = RETRY_PAUSES[Math.min(attempt, RETRY_PAUSES.length - 1)] ?? 0;
     track(
-      pause(ms, closing)
+      pauseOrAnswer(ms, frame.from)
         .finally(() => waiting--)
         .then(() => handle(frame, attempt + 1)),
     );
+    return true;
+  }
+
+  /** Waits, but no longer than until the peer has sent the keys it was asked for. */
+  async function pauseOrAnswer(ms: number, from: UserId): Promise<void> {
+    const enough = new AbortController();
+    const stop = (): void => enough.abort();
+    closing.addEventListener("abort", stop, { once: true });
+    keys.answer(from)?.then(stop, () => undefined);
+    await pause(ms, enough.signal).catch(() => undefined);
+    closing.removeEventListener("abort", stop);
   }
 
   /** Hands a stored message to the app; its inbox row goes when it is taken. */
-  function deliver(message: Extract<ClientEvent, { kind: "message" }>): void {
+  function deliver(message: Message): void {
+    const { device } = message.from;
+    const key = `${device}/${message.id}`;
+    if (delivered.has(key)) return;
+    delivered.add(key);
     events.push(message, () => {
-      track(taken(message.from.device, message.id));
+      track(taken(device, message.id).finally(() => delivered.delete(key)));
     });
   }
 
@@ -151,19 +175,21 @@ export function receiver(context: Context, keys: KeyExchange, open: Opener, reac
       checkOpen(context, options.signal);
       if (typeof from !== "string" || from === "") throw new MiyuError("ERR_USAGE", { reason: "from must name a user" });
       if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new MiyuError("ERR_USAGE", { reason: "body must be bytes or text" });
-      return (await receive(from, typeof body === "string" ? body : (textOf(body) ?? body), false, options.signal)).opened;
+      return (await receive(from, typeof body === "string" ? body : (textOf(body) ?? body), { signal: options.signal })).opened;
     },
-    listen: (transport) => transport.subscribe((frame) => handle(frame, 0)),
+    listen: (transport) =>
+      transport.subscribe((frame) => {
+        const task = handle(frame, 0);
+        track(task);
+        return task;
+      }),
     async redeliver() {
-      const rows = await store.list("inbox");
-      const keysOf = rows.map(({ id }) => id.split("/") as [string, string]);
       const messages = [];
-      for (const [device, id] of keysOf) {
-        const bytes = await store.transact([RECORDS.archive(device, id)], (view) => view.get(RECORDS.archive(device, id)));
-        const row = bytes && decodeRow(bytes, device, id);
+      for (const { id: key } of await store.list("inbox")) {
+        const [device = "", id = ""] = key.split("/");
+        const row = await store.transact([RECORDS.archive(device, id)], (view) => getRow(view, device, id));
         const message = row && messageOf(row);
         if (row !== undefined && message !== undefined) messages.push({ message, sequence: row.sequence });
-        wipe(bytes);
       }
       for (const { message } of messages.sort((a, b) => a.sequence - b.sequence)) deliver(message);
     },

@@ -15,10 +15,10 @@ import type { DeviceId, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
 import type { Plaintext } from "./archive.ts";
 import type { Context } from "./context.ts";
-import { requireClassic, type KnownDevice } from "./deviceLists.ts";
-import type { KeyExchange } from "./keyExchange.ts";
+import { findDevice, requireClassic, type KnownDevice } from "./deviceLists.ts";
+import type { FoundKeys, KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
-import { getPeer } from "./peers.ts";
+import { getPeer, isBehind } from "./peers.ts";
 import { commitSessions, loadSessions } from "./sessions.ts";
 import type { Outgoing } from "./types.ts";
 import { settleUnanswered } from "./unanswered.ts";
@@ -27,6 +27,8 @@ import { settleUnanswered } from "./unanswered.ts";
 const LIST_AGE = 24 * 60 * 60 * 1000;
 /** Times a message may find something missing before it gives up. */
 const MAX_ROUNDS = 4;
+/** Most bytes of a media type (docs/protocol.md §4). */
+const MAX_MEDIA_TYPE_LENGTH = 255;
 
 /** A message to seal. */
 export interface Draft {
@@ -61,9 +63,14 @@ class MissingKeys extends Error {
 
 /** What `encrypt` and `send` accept, as bytes. @throws {MiyuError} ERR_USAGE */
 export function plaintextOf(content: Outgoing): Plaintext {
+  const given: unknown = content;
   if (typeof content === "string") return { mediaType: "text/plain;charset=utf-8", body: utf8(content) };
+  if (typeof given !== "object" || given === null) throw new MiyuError("ERR_USAGE", { reason: "content is text or { mediaType, body }" });
   const { mediaType, body } = content;
-  if (typeof mediaType !== "string" || mediaType === "") throw new MiyuError("ERR_USAGE", { reason: "mediaType must not be empty" });
+  // Checked here and not where it is encoded: what is in the outbox can be sealed.
+  const length = typeof mediaType === "string" ? utf8(mediaType).length : 0;
+  if (length === 0 || length > MAX_MEDIA_TYPE_LENGTH) throw new MiyuError("ERR_USAGE", { reason: "mediaType has 1 to 255 bytes" });
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new MiyuError("ERR_USAGE", { reason: "body must be bytes or text" });
   return { mediaType, body: typeof body === "string" ? utf8(body) : copy(body) };
 }
 
@@ -87,6 +94,7 @@ export async function sealDurably<T>(
   body: (view: StoreView, seal: () => { readonly bytes: Bytes; readonly bind: Bytes }) => T,
   signal?: AbortSignal,
 ): Promise<T> {
+  const found = new Map<UserId, FoundKeys>();
   const bundles = new Map<DeviceId, VerifiedPreKeyBundle>();
   await freshenList(context, keys, draft.to, signal);
   for (let round = 0; ; round++) {
@@ -96,23 +104,33 @@ export async function sealDurably<T>(
     } catch (error) {
       if (!(error instanceof MissingKeys)) throw error;
       if (round >= MAX_ROUNDS) throw new MiyuError("ERR_NO_SESSION");
-      await fetchMissing(keys, error, bundles, signal);
+      await fetchMissing(keys, error, found, bundles, signal);
     }
   }
 }
 
-async function fetchMissing(keys: KeyExchange, missing: MissingKeys, bundles: Map<DeviceId, VerifiedPreKeyBundle>, signal?: AbortSignal): Promise<void> {
-  for (const user of missing.users) await keys.find(user, signal);
-  for (const user of new Set(missing.targets.map((target) => target.user))) {
-    const found = await keys.find(user, signal);
-    for (const { device, entry } of missing.targets.filter((target) => target.user === user)) {
-      const bundle = found.bundles.get(device);
-      // The list was newer than what we had: the next round works with its devices.
-      if (bundle === undefined && found.peer.pinned.devices.some((other) => compare(other.device, entry.device) === 0)) {
-        throw new MiyuError("ERR_NO_SESSION", { device });
-      }
-      if (bundle !== undefined) bundles.set(device, await keys.claim(user, entry, bundle, signal));
+async function fetchMissing(
+  keys: KeyExchange,
+  missing: MissingKeys,
+  found: Map<UserId, FoundKeys>,
+  bundles: Map<DeviceId, VerifiedPreKeyBundle>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const user of missing.users) {
+    // Read for this very message, and the peer's own messages name a newer one: somebody keeps it from us.
+    if (found.has(user)) throw new MiyuError("ERR_DEVICE_LIST", { user, rule: "withheld" });
+    found.set(user, await keys.find(user, { signal }));
+  }
+  for (const { user, device, entry } of missing.targets) {
+    let known = found.get(user);
+    if (known?.bundles.has(device) !== true) {
+      known = await keys.find(user, { signal });
+      found.set(user, known);
     }
+    const bundle = known.bundles.get(device);
+    // Without a bundle, but the list was newer than what we had: the next round works with its devices.
+    if (bundle !== undefined) bundles.set(device, await keys.claim(user, entry, bundle, signal));
+    else if (findDevice(known.peer.pinned, entry.device) !== undefined) throw new MiyuError("ERR_NO_SESSION", { device });
   }
 }
 
@@ -120,9 +138,9 @@ async function fetchMissing(keys: KeyExchange, missing: MissingKeys, bundles: Ma
 async function freshenList(context: Context, keys: KeyExchange, to: UserId, signal?: AbortSignal): Promise<void> {
   if (to === context.account.user || context.directory === undefined) return;
   const peer = await context.store.transact([RECORDS.peer(to)], (view) => getPeer(view, to));
-  if (peer === undefined || peer.stale || Math.abs(context.now() - peer.checkedAt) < LIST_AGE) return;
+  if (peer === undefined || isBehind(peer) || Math.abs(context.now() - peer.checkedAt) < LIST_AGE) return;
   try {
-    await keys.find(to, signal);
+    await keys.find(to, { signal });
   } catch (error) {
     if (!MiyuError.is(error, "ERR_TRANSPORT_UNAVAILABLE")) throw error;
   }
@@ -131,9 +149,11 @@ async function freshenList(context: Context, keys: KeyExchange, to: UserId, sign
 function sealInside(context: Context, view: StoreView, draft: Draft, bundles: Bundles): { readonly bytes: Bytes; readonly bind: Bytes } {
   const { account, crypto, random } = context;
   const own = getOwnList(view).known;
+  // Nobody would believe it, and the list it would name is not ours any more.
+  if (findDevice(own, account.deviceBytes) === undefined) throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "removed" });
   const peer = draft.to === account.user ? undefined : getPeer(view, draft.to);
   if (draft.to !== account.user) {
-    if (peer === undefined || peer.stale) throw new MissingKeys([draft.to], []);
+    if (peer === undefined || isBehind(peer)) throw new MissingKeys([draft.to], []);
     if (peer.pending !== undefined) throw new MiyuError("ERR_IDENTITY_CHANGED", { user: draft.to });
     if (peer.pinned.devices.length === 0) throw new MiyuError("ERR_NO_SESSION");
   }

@@ -3,10 +3,10 @@ import { equal, toBase64url, type Bytes } from "../bytes.ts";
 import { toText } from "../envelope/text.ts";
 import { MAX_ENVELOPE_LENGTH } from "../envelope/envelope.ts";
 import { MiyuError } from "../errors.ts";
-import type { StoreView } from "../store/types.ts";
+import type { RecordKey, StoreView } from "../store/types.ts";
 import type { Transport, UserId } from "../transport/types.ts";
 import { addRow, getRow, nextSequence, type ArchiveRow, type Plaintext } from "./archive.ts";
-import { checkOpen, type Context } from "./context.ts";
+import { checkOpen, unlessStopped, type Context } from "./context.ts";
 import type { Gate } from "./fence.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { messageIdBytes, RECORDS } from "./naming.ts";
@@ -37,17 +37,17 @@ export async function encrypt(context: Context, keys: KeyExchange, gate: Gate, t
   const message = newMessage(context, to, content, options);
   const before = await findEarlier(context, message);
   if (before !== undefined) return sealedOf(message, before.sealed);
-  await gate.pass();
+  await unlessStopped(context, gate.pass(), options.signal);
   const bytes = await sealDurably(
     context,
     keys,
     message,
-    [...rowRecords(context, message)],
+    rowRecords(context, message),
     (view, seal) => {
       const earlier = sameMessage(view, context, message);
       if (earlier !== undefined) return earlier.sealed;
       const { bytes: sealed, bind } = seal();
-      addRow(view, rowOf(context, view, message, { delivery: "sealed", sealed, bind, keep: context.keepPlaintext }));
+      addOwnRow(context, view, message, { delivery: "sealed", sealed, bind, keep: context.keepPlaintext });
       return sealed;
     },
     options.signal,
@@ -62,14 +62,23 @@ export async function send(context: Context, transport: Transport, outbox: Outbo
   if (message.plaintext.body.length > room) throw new MiyuError("ERR_TOO_LARGE", { size: message.plaintext.body.length, limit: room });
   const named = [...rowRecords(context, message), RECORDS.outbox(message.name), RECORDS.peer(to)];
   await context.store.transact(named, (view) => {
-    if (sameMessage(view, context, message) !== undefined) return;
+    const earlier = sameMessage(view, context, message);
+    if (earlier?.delivery === "sealed") throw new MiyuError("ERR_USAGE", { reason: "the id belongs to a message of encrypt" });
+    if (earlier !== undefined) return;
     if (to !== context.account.user && getPeer(view, to)?.pending !== undefined) throw new MiyuError("ERR_IDENTITY_CHANGED", { user: to });
-    const row = rowOf(context, view, message, { delivery: "waiting", sealed: new Uint8Array(0), bind: new Uint8Array(32), keep: true });
-    addRow(view, row);
+    const row = addOwnRow(context, view, message, { delivery: "waiting", sealed: new Uint8Array(0), bind: new Uint8Array(32), keep: true });
     putOutboxRow(view, { id: message.name, to, sequence: row.sequence });
   });
-  outbox.wake();
-  return { id: message.name, accepted: () => outbox.accepted(message.name) };
+  outbox.wake(to);
+  return {
+    id: message.name,
+    accepted() {
+      const outcome = outbox.accepted(message.name);
+      // An app that does not wait for the end need not handle it: it hears of it as an event.
+      outcome.catch(() => undefined);
+      return outcome;
+    },
+  };
 }
 
 /** A message on its way out. */
@@ -88,11 +97,11 @@ function newMessage(context: Context, to: UserId, content: Outgoing, { id, signa
   checkUser(to);
   const bytes = messageIdBytes(id, context.random);
   const plaintext = plaintextOf(content);
-  return { to, id: bytes, name: toBase64url(bytes), sentAt: Math.max(0, context.now()), plaintext, hash: contentHash(context, to, plaintext) };
+  return { to, id: bytes, name: toBase64url(bytes), sentAt: context.now(), plaintext, hash: contentHash(context, to, plaintext) };
 }
 
-function rowRecords({ account }: Context, { name, to }: NewMessage) {
-  return [RECORDS.archive(account.device, name), RECORDS.sequence, RECORDS.conversation(to)] as const;
+function rowRecords({ account, hints }: Context, { name, to }: NewMessage): readonly RecordKey[] {
+  return [RECORDS.archive(account.device, name), RECORDS.sequence, RECORDS.conversation(to), ...(hints.get(`row/${to}`) ?? [])];
 }
 
 function findEarlier(context: Context, message: NewMessage): Promise<ArchiveRow | undefined> {
@@ -113,8 +122,9 @@ interface RowState {
   readonly keep: boolean;
 }
 
-function rowOf({ account }: Context, view: StoreView, message: NewMessage, { delivery, sealed, bind, keep }: RowState): ArchiveRow {
-  return {
+/** Writes the archive row of an own message. */
+function addOwnRow({ account, hints }: Context, view: StoreView, message: NewMessage, { delivery, sealed, bind, keep }: RowState): ArchiveRow {
+  const row: ArchiveRow = {
     id: message.name,
     user: account.user,
     device: account.device,
@@ -130,6 +140,9 @@ function rowOf({ account }: Context, view: StoreView, message: NewMessage, { del
     plaintext: keep ? message.plaintext : undefined,
     sealed,
   };
+  const page = addRow(view, row);
+  view.afterCommit(() => hints.set(`row/${message.to}`, [page]));
+  return row;
 }
 
 function sealedOf({ name }: NewMessage, bytes: Bytes): Sealed {

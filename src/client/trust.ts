@@ -30,7 +30,7 @@ export async function trust(context: Context, user: UserId, number: string | Uin
     const now = getPeer(view, user);
     // The key may have become another one while the numbers were compared.
     if (now === undefined || !equal(presentList(now).accountKey, list.accountKey)) throw new MiyuError("ERR_IDENTITY_CHANGED", { user });
-    putPeer(view, user, { ...now, pinned: presentList(now), pending: undefined, verified: true });
+    putPeer(view, user, { ...now, pinned: presentList(now), pending: undefined, verified: true, namedEpoch: now.pending === undefined ? now.namedEpoch : now.pending.epoch });
   });
 }
 

@@ -141,7 +141,10 @@ export interface Sealed {
 export interface Sending {
   /** Envelope id, base64url. */
   readonly id: string;
-  /** Resolves when the server took it. @throws {MiyuError} ERR_TRANSPORT_REJECTED, ERR_TOO_LARGE, ERR_CLOSED */
+  /**
+   * Resolves when the server took it. Nobody need wait for it or handle its rejection: a `blocked` event says the same.
+   * @throws {MiyuError} ERR_TRANSPORT_REJECTED, ERR_TOO_LARGE, ERR_CLOSED
+   */
   accepted(): Promise<Sent>;
 }
 
@@ -201,7 +204,7 @@ export interface Description {
   readonly weaker: readonly Weakness[];
 }
 
-/** One user's device: seals, opens, sends, receives. Every method rejects with ERR_CLOSED after `close`. */
+/** One user's device: seals, opens, sends, receives. After `close` every method rejects with ERR_CLOSED, `events` throws it. */
 export interface Client {
   readonly user: UserId;
   /** This device, base64url of 16 bytes. */
@@ -230,8 +233,9 @@ export interface Client {
    */
   send(to: UserId, content: Outgoing, options?: { readonly id?: string; readonly signal?: AbortSignal }): Promise<Sending>;
   /**
-   * Everything that happens, at least once each. A message counts as taken when the consumer asks for the next event; what was not
-   * taken is delivered again after a restart. Several iterators each see all. Ends on `close` or when `signal` fires.
+   * Everything that happens. Messages come at least once: one counts as taken when the consumer asks for the next event, and what was
+   * not taken is delivered again after a restart. Several iterators each see all. Ends on `close` or when `signal` fires.
+   * @throws {MiyuError} ERR_CLOSED
    */
   events(options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<ClientEvent>;
   /** Messages of a conversation, oldest first, ending before message `before`; `limit` 1–1,000, default 50. */
