@@ -2,9 +2,9 @@
  * The own account and device: made once, sealed in the store, never changed but for the device list. The account key signs lists,
  * the identity key signs bundles and proves the device; neither ever leaves this file's callers in clear (client identity: docs/protocol.md §5).
  */
-import { concat, copy, equal, lp, lp32, Reader, toBase64url, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
+import { concat, equal, lp, lp32, Reader, toBase64url, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
-import { decodeDeviceList, proveDevice, signDeviceList, SUITES, type DeviceList } from "../envelope/deviceList.ts";
+import { proveDevice, signDeviceList, SUITES, type DeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
 import { generateKeyPair, keyPairFromPrivate } from "../protocol/keys.ts";
 import type { KeyPair, LocalIdentity } from "../protocol/types.ts";
@@ -169,11 +169,4 @@ function decodeAccount(crypto: Crypto, bytes: Uint8Array, user: UserId): OwnAcco
   };
   wipe(bytes, identityPrivate, accountPrivate);
   return account;
-}
-
-/** Decodes and checks a list that should be the own account's. @throws {MiyuError} ERR_DEVICE_LIST if another account signed it */
-export function decodeOwnList(crypto: Crypto, account: OwnAccount, signed: Uint8Array): DeviceList {
-  const list = decodeDeviceList(crypto, copy(signed));
-  if (!crypto.equal(list.accountKey, account.accountKeyPair.publicKey)) throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "account" });
-  return list;
 }

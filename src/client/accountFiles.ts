@@ -1,12 +1,18 @@
-/** Exporting and restoring an account under a passphrase (docs/protocol.md, account file). The key derivation is loaded when it is needed. */
-import { utf8, wipe, type Bytes } from "../bytes.ts";
+/**
+ * Exporting and restoring an account under a passphrase (docs/protocol.md, account file). The client loads this file when it is asked for
+ * one of both, and the key derivation with it.
+ */
+import { copy, utf8, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto } from "../crypto/types.ts";
 import { decodeAccountFileHeader, encodeAccountFile, openAccountFile, type KdfParameters } from "../envelope/accountFile.ts";
+import { decodeDirectoryRecord } from "../envelope/bundle.ts";
+import { decodeDeviceList, type DeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
-import type { UserId } from "../transport/types.ts";
-import { decodeOwnList, getOwnList, type Beginning } from "./account.ts";
+import type { Directory, UserId } from "../transport/types.ts";
+import { getOwnList, type Beginning, type OwnAccount } from "./account.ts";
 import type { Context } from "./context.ts";
 import { RECORDS } from "./naming.ts";
+import type { ClientOptions } from "./types.ts";
 
 /** Cost of a fresh file: 3 passes over 64 MiB. */
 const COST = { t: 3, mKiB: 64 * 1024, p: 1 } as const;
@@ -28,8 +34,25 @@ export async function exportAccount(context: Context, passphrase: string): Promi
   }
 }
 
-/** Opens a file for `user`. @throws {MiyuError} ERR_PASSPHRASE, ERR_DECODE, ERR_VERSION, ERR_TOO_LARGE, ERR_USAGE (another user's file) */
-export async function readAccountFile(crypto: Crypto, user: UserId, file: Uint8Array, passphrase: string): Promise<Beginning> {
+/**
+ * The account of an exported file, going on from the newest list the directory has of it.
+ * @throws {MiyuError} ERR_PASSPHRASE, ERR_DECODE, ERR_VERSION, ERR_TOO_LARGE, ERR_SIGNATURE, ERR_USAGE (another user's file), and the directory's
+ */
+export async function readBeginning(crypto: Crypto, user: UserId, restore: NonNullable<ClientOptions["restore"]>, directory: Directory | undefined): Promise<Beginning> {
+  const beginning = await readAccountFile(crypto, user, restore.file, restore.passphrase);
+  try {
+    const published = await directory?.read(user);
+    if (published === undefined) return beginning;
+    const list = decodeDeviceList(crypto, decodeDirectoryRecord(published.record).deviceList);
+    const newer = list.user === user && crypto.equal(list.accountKey, beginning.list.accountKey) && list.epoch > beginning.list.epoch;
+    return newer ? { ...beginning, list } : beginning;
+  } catch (error) {
+    wipe(beginning.accountPrivateKey);
+    throw error;
+  }
+}
+
+async function readAccountFile(crypto: Crypto, user: UserId, file: Uint8Array, passphrase: string): Promise<Beginning> {
   const { kdf } = decodeAccountFileHeader(file);
   const key = await passphraseKey(passphrase, kdf);
   try {
@@ -56,3 +79,9 @@ async function passphraseKey(passphrase: string, kdf: KdfParameters): Promise<By
   }
 }
 
+/** Decodes and checks a list that should be the own account's. @throws {MiyuError} ERR_DEVICE_LIST if another account signed it */
+function decodeOwnList(crypto: Crypto, account: OwnAccount, signed: Uint8Array): DeviceList {
+  const list = decodeDeviceList(crypto, copy(signed));
+  if (!crypto.equal(list.accountKey, account.accountKeyPair.publicKey)) throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "account" });
+  return list;
+}

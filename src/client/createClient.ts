@@ -4,17 +4,13 @@
  */
 import { wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
-import { decodeDirectoryRecord } from "../envelope/bundle.ts";
-import { decodeDeviceList } from "../envelope/deviceList.ts";
 import { toText } from "../envelope/text.ts";
 import { MiyuError } from "../errors.ts";
 import type { Protection, RawStore } from "../store/types.ts";
 import { openVault, type Vault } from "../store/vault.ts";
 import type { Directory, Transport, UserId } from "../transport/types.ts";
-import { closeAccount, openAccount, type Beginning, type OwnAccount } from "./account.ts";
-import { exportAccount, readAccountFile } from "./accountFiles.ts";
+import { closeAccount, openAccount, type OwnAccount } from "./account.ts";
 import { checkOpen, type Context } from "./context.ts";
-import { describeClient } from "./describe.ts";
 import { closingDirectory } from "./directory.ts";
 import { eventHub } from "./events.ts";
 import { fenceGate } from "./fence.ts";
@@ -89,7 +85,8 @@ export async function createClientOn(platform: Platform, options: ClientOptions)
 
 async function openOrRestore(crypto: Crypto, random: Random, store: Vault, { user, restore }: ClientOptions, directory: Directory | undefined): Promise<OwnAccount> {
   if (restore === undefined) return openAccount(crypto, random, store, user, undefined);
-  const beginning = await beginningOf(crypto, user, restore, directory);
+  const { readBeginning } = await loaded(import("./accountFiles.ts"));
+  const beginning = await readBeginning(crypto, user, restore, directory);
   try {
     return await openAccount(crypto, random, store, user, beginning);
   } finally {
@@ -125,14 +122,11 @@ function usage(reason: string): MiyuError<"ERR_USAGE"> {
   return new MiyuError("ERR_USAGE", { reason });
 }
 
-/** The account of an exported file, going on from the newest list the directory has of it. */
-async function beginningOf(crypto: Crypto, user: UserId, restore: NonNullable<ClientOptions["restore"]>, directory: Directory | undefined): Promise<Beginning> {
-  const beginning = await readAccountFile(crypto, user, restore.file, restore.passphrase);
-  const published = await directory?.read(user);
-  if (published === undefined) return beginning;
-  const list = decodeDeviceList(crypto, decodeDirectoryRecord(published.record).deviceList);
-  const newer = list.user === user && crypto.equal(list.accountKey, beginning.list.accountKey) && list.epoch > beginning.list.epoch;
-  return newer ? { ...beginning, list } : beginning;
+/** A part that few clients ever use, and no message waits for. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE if it cannot be loaded now */
+function loaded<T>(part: Promise<T>): Promise<T> {
+  return part.catch((cause: unknown) => {
+    throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "a part of the library could not be loaded" }, { cause });
+  });
 }
 
 interface ControlRoute {
@@ -252,8 +246,8 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
         await trust(context, user, number);
         outbox?.wake();
       }),
-    exportAccount: (passphrase) => call(() => exportAccount(context, passphrase)),
-    describe: () => call(() => describeClient(context, protection, gate)),
+    exportAccount: (passphrase) => call(async () => (await loaded(import("./accountFiles.ts"))).exportAccount(context, passphrase)),
+    describe: () => call(async () => (await loaded(import("./describe.ts"))).describeClient(context, protection, gate)),
     close: () => (ended ??= end()),
   });
 }

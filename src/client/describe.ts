@@ -12,10 +12,10 @@ const DEVICE_KEY: Readonly<Record<Protection, string>> = {
 };
 
 /** See `Client.describe`. */
-export function describeClient(context: Context, protection: Protection, gate: Gate): Promise<Description> {
+export function describeClient(context: Context, protection: Protection, gate: Gate): Description {
   const { account, crypto, policy, transport } = context;
   const { user, device } = account;
-  return Promise.resolve({ user, device, suites: policy.suites, crypto: crypto.name, protection, transport: transport?.caps, weaker: weaknesses(context, protection, gate) });
+  return { user, device, suites: policy.suites, crypto: crypto.name, protection, transport: transport?.caps, weaker: weaknesses(context, protection, gate) };
 }
 
 function weaknesses({ directory, keepPlaintext }: Context, protection: Protection, gate: Gate): Weakness[] {
