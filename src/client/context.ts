@@ -36,44 +36,51 @@ export function checkOpen(context: Pick<Context, "closing">, signal?: AbortSigna
   if (signal?.aborted === true) throw new MiyuError("ERR_ABORTED");
 }
 
+const stops = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls `stop` when `signal` fires, at once if it has. Returns the opposite call. However many wait, the signal gets one listener: Node warns
+ * of more than ten.
+ */
+export function onAbort(signal: AbortSignal, stop: () => void): () => void {
+  if (signal.aborted) {
+    stop();
+    return () => undefined;
+  }
+  let all = stops.get(signal);
+  if (all === undefined) {
+    const fresh = new Set<() => void>();
+    signal.addEventListener("abort", () => { for (const each of [...fresh]) each(); }, { once: true });
+    stops.set(signal, fresh);
+    all = fresh;
+  }
+  const own = (): void => stop();
+  all.add(own);
+  return () => void all.delete(own);
+}
+
 /** Resolves after `ms`, or rejects as soon as `signal` fires. @throws {MiyuError} ERR_ABORTED */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer);
-      reject(new MiyuError("ERR_ABORTED"));
-    };
     const timer = setTimeout(() => {
-      signal.removeEventListener("abort", stop);
+      forget();
       resolve();
     }, ms);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
+    const forget = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(new MiyuError("ERR_ABORTED"));
+    });
   });
 }
 
 /** `promise`, unless the client closes or `signal` fires first. @throws {MiyuError} ERR_CLOSED, ERR_ABORTED */
 export function unlessStopped<T>(context: Pick<Context, "closing">, promise: Promise<T>, signal?: AbortSignal): Promise<T> {
-  const signals = signal === undefined ? [context.closing] : [context.closing, signal];
+  const { closing } = context;
   return new Promise<T>((resolve, reject) => {
-    const stop = (): void => {
-      settle();
-      reject(context.closing.aborted ? new MiyuError("ERR_CLOSED", { what: "client" }) : new MiyuError("ERR_ABORTED"));
-    };
-    const settle = (): void => {
-      for (const each of signals) each.removeEventListener("abort", stop);
-    };
-    for (const each of signals) each.addEventListener("abort", stop, { once: true });
-    if (signals.some((each) => each.aborted)) stop();
-    promise.then(
-      (value) => {
-        settle();
-        resolve(value);
-      },
-      (error: unknown) => {
-        settle();
-        reject(error instanceof Error ? error : new MiyuError("ERR_INTERNAL", { what: "rejection without an error" }));
-      },
-    );
+    const stop = (): void => reject(closing.aborted ? new MiyuError("ERR_CLOSED", { what: "client" }) : new MiyuError("ERR_ABORTED"));
+    const forget = (signal === undefined ? [closing] : [closing, signal]).map((each) => onAbort(each, stop));
+    promise.then(resolve, reject).finally(() => {
+      for (const each of forget) each();
+    });
   });
 }

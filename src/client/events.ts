@@ -2,6 +2,7 @@
  * Delivers events to any number of iterators, each seeing all of them, none blocking another. An event that must not be lost has a
  * `taken` hook; it is called once every iterator that was handed the event has asked for the next one (or gone, if another has asked).
  */
+import { onAbort } from "./context.ts";
 import type { ClientEvent } from "./types.ts";
 
 /** Events kept for an iterator to come while there is none. */
@@ -52,21 +53,21 @@ export function eventHub(): EventHub {
       for (const iterator of iterators) iterator.offer(entry);
     },
     iterate(signal) {
-      const stop = (): void => iterator.end();
+      let forget = (): void => undefined;
       const iterator = new EventIterator(release, () => {
         iterators.delete(iterator);
-        signal?.removeEventListener("abort", stop);
+        forget();
       });
       if (closed || signal?.aborted === true) {
         iterator.end();
         return iterator;
       }
+      if (signal !== undefined) forget = onAbort(signal, () => { iterator.end(); });
       iterators.add(iterator);
       for (const entry of untaken) {
         entry.holders.add(iterator);
         iterator.offer(entry);
       }
-      signal?.addEventListener("abort", stop, { once: true });
       return iterator;
     },
     close() {

@@ -10,7 +10,7 @@ import type { StoreView } from "../store/types.ts";
 import type { Dest, OutFrame, Sent, Transport, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
 import { getRow, putRow, type ArchiveRow } from "./archive.ts";
-import { checkOpen, pause, type Context } from "./context.ts";
+import { checkOpen, onAbort, pause, type Context } from "./context.ts";
 import type { Gate } from "./fence.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
@@ -139,14 +139,13 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
     const lane = lanes.get(to);
     if (lane?.again === true) return Promise.resolve(true);
     if (lane !== undefined) lane.wakeUp = () => waking.abort();
-    const stop = (): void => waking.abort();
-    closing.addEventListener("abort", stop, { once: true });
+    const forget = onAbort(closing, () => { waking.abort(); });
     return pause(ms, waking.signal)
       .then(
         () => false,
         () => true,
       )
-      .finally(() => closing.removeEventListener("abort", stop));
+      .finally(forget);
   }
 
   async function deliver(row: OutboxRow): Promise<void> {
@@ -190,9 +189,15 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
     const body = transport.caps.payload === "text" ? utf8(toText(sealed)) : sealed;
     if (body.length > transport.caps.maxPayload) throw new MiyuError("ERR_TOO_LARGE", { size: body.length, limit: transport.caps.maxPayload });
     const frame: Omit<OutFrame, "dest" | "class" | "key"> = { body, placeholder: PLACEHOLDER };
-    const [sent] = await Promise.all((await destinations(row)).map(({ dest, suffix }) =>
-      transport.send({ ...frame, dest, class: suffix === "" ? "chat" : "control", key: row.id + suffix }, { signal: closing })));
-    return sent ?? {};
+    const stopping = new AbortController();
+    const forget = onAbort(closing, () => { stopping.abort(); });
+    try {
+      const [sent] = await Promise.all((await destinations(row)).map(({ dest, suffix }) =>
+        transport.send({ ...frame, dest, class: suffix === "" ? "chat" : "control", key: row.id + suffix }, { signal: stopping.signal })));
+      return sent ?? {};
+    } finally {
+      forget();
+    }
   }
 
   /** The recipient, and the own other devices where the transport does not copy to them. */
@@ -260,7 +265,7 @@ export function outbox({ context, transport, keys, gate }: OutboxParts): Outbox 
     }
   }
 
-  closing.addEventListener("abort", () => {
+  onAbort(closing, () => {
     for (const id of [...waiters.keys()]) for (const { reject } of takeWaiters(id)) reject(new MiyuError("ERR_CLOSED", { what: "client" }));
   });
 

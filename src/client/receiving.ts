@@ -8,7 +8,7 @@ import { fromText, looksLikeMiyuText } from "../envelope/text.ts";
 import { MiyuError, type ErrorCode } from "../errors.ts";
 import type { InFrame, Transport, UserId } from "../transport/types.ts";
 import { getRow, messageOf, putRow } from "./archive.ts";
-import { checkOpen, pause, type Context } from "./context.ts";
+import { checkOpen, onAbort, pause, type Context } from "./context.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
 import type { Opener, Opening, OpenOptions } from "./opening.ts";
@@ -136,10 +136,10 @@ export function receiver(context: Context, keys: KeyExchange, open: Opener, reac
   async function pauseOrAnswer(ms: number, from: UserId): Promise<void> {
     const enough = new AbortController();
     const stop = (): void => enough.abort();
-    closing.addEventListener("abort", stop, { once: true });
+    const forget = onAbort(closing, stop);
     keys.answer(from)?.then(stop, () => undefined);
     await pause(ms, enough.signal).catch(() => undefined);
-    closing.removeEventListener("abort", stop);
+    forget();
   }
 
   /** Hands a stored message to the app; its inbox row goes when it is taken. */

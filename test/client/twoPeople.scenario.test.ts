@@ -12,9 +12,9 @@ afterEach(async () => {
 
 async function nextMessage(events: AsyncIterableIterator<ClientEvent>): Promise<Message> {
   for (;;) {
-    const { value, done } = await events.next();
-    if (done === true) throw new Error("events ended");
-    if (value.kind === "message") return value;
+    const next = await events.next();
+    if (next.done === true) throw new Error("events ended");
+    if (next.value.kind === "message") return next.value;
   }
 }
 
