@@ -70,7 +70,11 @@ export async function playwrightDriver(found: FoundBrowser): Promise<Driver> {
     context.on("page", (page) => {
       page.on("pageerror", (error) => problems.push(`script: ${String(error)}`));
       page.on("console", (message) => {
-        if (message.type() === "error") problems.push(`console: ${message.text()}`);
+        // Asking the directory for someone who has no keys yet is answered with 404, which browsers write to the console.
+        const { pathname } = new URL(message.location().url || "about:blank");
+        if (message.type() === "error" && !(pathname.startsWith("/v1/directory/") && message.text().includes("404"))) {
+          problems.push(`console: ${message.text()} (${message.location().url})`);
+        }
       });
       page.on("websocket", (socket) => {
         socket.on("framesent", ({ payload }) => sent.push(Buffer.from(payload)));

@@ -42,3 +42,11 @@ export function button(attributes: Attributes, action: () => void | Promise<void
 
 /** A bidirectionally isolated piece of text, such as a name. */
 export const isolated = (text: string, attributes: Attributes = {}): HTMLElement => h("bdi", attributes, text);
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Lets an element that was just added slide in, from `offset` pixels above its place. */
+export function slideIn(element: Element, offset: number): void {
+  if (still.matches) return;
+  element.animate([{ opacity: 0, transform: `translateY(${String(-offset)}px)` }, {}], { duration: 260, easing: "ease-out" });
+}

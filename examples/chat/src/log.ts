@@ -1,6 +1,6 @@
 // The messages of one conversation, oldest first. Rows are keyed by message id, so an event that comes twice shows once.
 import type { Delivery, Message } from "miyu";
-import { button, h, isolated } from "./dom.ts";
+import { button, h, isolated, slideIn } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { hueOf, nameOf } from "./people.ts";
 
@@ -107,6 +107,7 @@ export function messageLog(label: string, empty: HTMLElement, earlier: () => Pro
   function append(row: HTMLElement, follow: boolean): void {
     empty.hidden = true;
     list.append(row);
+    slideIn(row, -8);
     if (follow || following) toEnd();
     else newer.hidden = false;
   }

@@ -36,6 +36,7 @@ export async function showPerson({ user, peer, embedded }: PersonOptions): Promi
   const chats = new Map<string, Chat>();
   let client: Client | undefined;
   let current: string | undefined;
+  let wanted = peer;
 
   const offline = h("input", { type: "checkbox", role: "switch", id: "offline" });
   offline.checked = sessionStorage.getItem(offlineKey) !== null;
@@ -93,7 +94,8 @@ export async function showPerson({ user, peer, embedded }: PersonOptions): Promi
   }
 
   function open(whom: string): void {
-    if (!client || whom === current) return;
+    wanted = whom;
+    if (!client || whom === current) return; // before the client runs, it is opened as soon as it does
     current = whom;
     people.select(whom);
     head.hidden = false;
@@ -143,7 +145,7 @@ export async function showPerson({ user, peer, embedded }: PersonOptions): Promi
     setState("offline");
     const earlier = await running.conversations();
     for (const { id } of earlier) people.list(id);
-    const first = peer ?? earlier[0]?.id ?? usualPeer[user];
+    const first = wanted ?? earlier[0]?.id ?? usualPeer[user];
     if (first === undefined) stage.replaceChildren(h("p", { class: "nobody" }, "Enter a name above to start a chat."));
     else open(first);
     for await (const event of running.events()) take(event);

@@ -12,10 +12,22 @@ export function takePlace(user: string): Place {
   const lost = new Promise<void>((resolve) => {
     // Not offered outside secure contexts; then nobody is told, and the library's own store lock still keeps the state whole.
     if (!("locks" in navigator)) return;
-    const held = navigator.locks.request(`miyu-demo-${user}`, { steal: true }, () => new Promise<never>(() => undefined));
-    held.catch(() => {
-      resolve();
+    let leaving = false;
+    const left = new Promise<void>((leave) => {
+      // WebKitGTK spins for ever when a document goes away with a lock in its hands.
+      addEventListener("pagehide", () => {
+        leaving = true;
+        leave();
+      });
     });
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) location.reload(); // back from the browser's memory, where connections are cut and the place is gone
+    });
+    navigator.locks
+      .request(`miyu-demo-${user}`, { steal: true }, () => left)
+      .catch(() => {
+        if (!leaving) resolve();
+      });
   });
   return { lost };
 }

@@ -1,11 +1,13 @@
 // The relay's view: who, when, how much, and bytes that mean nothing without the keys.
-import { h, isolated } from "./dom.ts";
+import { h, isolated, slideIn } from "./dom.ts";
 import { icon, ribbon } from "./icons.ts";
 import { hueOf, nameOf } from "./people.ts";
 import type { Sighting, TapViewer } from "./tap.ts";
 
 /** A delivery may be seen up to this long before the sending it belongs to. */
 const OVERTAKEN_MS = 500;
+/** Sightings older than this are told again to a page that comes later, and shown without movement. */
+export const FRESH_MS = 2_000;
 /** Rows kept on screen. */
 const ROWS = 80;
 /** Bytes shown of each message. */
@@ -71,16 +73,17 @@ export function relayPanel(): RelayPanel {
   const empty = h("li", { class: "frames-empty" }, "Nothing has passed yet. Write something as Alice or Bob and watch it go by.");
   const list = h("ol", { class: "frames" }, empty);
   const state = h("p", { class: "relay-state" });
-  // Messages not yet handed over, oldest first, by recipient; only a recipient's first device counts.
+  // Messages not yet handed over, oldest first, by recipient. Each of a recipient's devices gets every message: the one that came last counts.
   const held = new Map<string, HTMLElement[]>();
-  const firstDevice = new Map<string, string>();
+  const devices = new Map<string, readonly string[]>();
   const overtaken = new Map<string, number>();
   let count = 0;
   let total = 0;
 
-  function add(row: HTMLElement): void {
+  function add(row: HTMLElement, at: number): void {
     empty.remove();
     list.prepend(row);
+    if (Date.now() - at < FRESH_MS) slideIn(row, 10);
     while (list.children.length > ROWS) list.lastElementChild?.remove();
   }
 
@@ -128,19 +131,21 @@ export function relayPanel(): RelayPanel {
         if (at - (overtaken.get(to) ?? -Infinity) < OVERTAKEN_MS) row.classList.remove("held");
         else held.set(to, [...(held.get(to) ?? []), row]);
         overtaken.delete(to);
-        add(row);
+        add(row, at);
         count++;
         total += size;
         tally();
       } else if (kind === "deliver") {
-        if (!firstDevice.has(to)) firstDevice.set(to, device);
-        if (firstDevice.get(to) !== device) return;
+        const known = devices.get(to) ?? [];
+        if (!known.includes(device)) devices.set(to, [...known, device]);
+        if (known.length > 0 && !known.includes(device)) held.set(to, (held.get(to) ?? []).slice(-1)); // older ones are not for it
+        if (devices.get(to)?.at(-1) !== device) return;
         const row = held.get(to)?.shift();
         if (row) row.classList.remove("held");
         else overtaken.set(to, at);
       } else {
         const row = keysRow(sighting);
-        if (row) add(row);
+        if (row) add(row, at);
       }
     },
     lose() {

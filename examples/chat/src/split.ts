@@ -6,12 +6,10 @@ import { icon } from "./icons.ts";
 import markUrl from "./mark.svg?url";
 import { flyParcel } from "./parcel.ts";
 import { hueOf } from "./people.ts";
-import { relayPanel } from "./relayPanel.ts";
+import { FRESH_MS, relayPanel } from "./relayPanel.ts";
 import { tabsFor } from "./tabs.ts";
 import { openTap } from "./tap.ts";
 
-/** Sightings older than this are shown without the parcel. */
-const FRESH_MS = 2_000;
 const NARROW = "(max-width: 47.99rem)";
 
 function pane(user: string, name: string, peer: string): HTMLElement {
@@ -56,7 +54,7 @@ export function showSplit(): void {
     see(sighting) {
       relay.see(sighting);
       const { kind, from = "", to = "", at } = sighting;
-      if (Date.now() - at > FRESH_MS) return; // told again to a page that comes later
+      if (Date.now() - at > FRESH_MS) return;
       const pane = panes[kind === "send" ? from : to];
       if (kind === "send") tabs.mark("relay");
       if (kind === "deliver") tabs.mark(to);
