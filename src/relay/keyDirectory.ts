@@ -24,7 +24,10 @@ export interface KeyDirectory {
    * @throws {MiyuError} ERR_TRANSPORT_REJECTED if they are more than the relay keeps; none is added
    */
   stock(user: UserId, device: DeviceId, prekeys: readonly Uint8Array[]): Promise<number>;
-  /** Whether the fence was `expect`, or `next` already (the answer to an earlier request was lost), and is now `next`. */
+  /**
+   * Whether the fence is now `next`: it was `expect`, or `next` already (an answer was lost), or none or of a lower epoch than `expect` (then it is
+   * this relay that went back).
+   */
   fence(user: UserId, device: DeviceId, expect: Fence | null, next: Fence): Promise<boolean>;
   /** Forgets a device's prekeys and fence. */
   remove(user: UserId, device: DeviceId): Promise<void>;
@@ -101,7 +104,7 @@ export function keyDirectory(storage: RelayStorage, limits: RelayLimits, random:
       alone(["fence", user, device], async () => {
         const held = await storage.get(keys.fence(user, device));
         if (held !== undefined && equal(held, encodeFence(next))) return true;
-        if (!equal(held ?? new Uint8Array(), expect === null ? new Uint8Array() : encodeFence(expect))) return false;
+        if (held !== undefined && !(expect !== null && (equal(held, encodeFence(expect)) || epochOf(held) < expect.epoch))) return false;
         await storage.write([{ key: keys.fence(user, device), value: encodeFence(next) }]);
         return true;
       }),
@@ -111,6 +114,10 @@ export function keyDirectory(storage: RelayStorage, limits: RelayLimits, random:
         await storage.write([...rows, { key: keys.fence(user, device) }].map(({ key }) => ({ key, value: undefined })));
       }),
   };
+}
+
+function epochOf(fence: Uint8Array): number {
+  return new Reader(fence, "relay fence").u64();
 }
 
 function encodeFence(fence: Fence): Uint8Array {

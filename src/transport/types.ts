@@ -141,8 +141,8 @@ export interface Directory {
   /** Calls `on` when the user's record may have changed. */
   watch?(user: UserId, on: () => void): () => void;
   /**
-   * Compare-and-set of the device's fence; null expects none. Also true if `next` is set already: the answer to an earlier call was lost.
-   * Resolves false if another copy of the device holds it.
+   * Compare-and-set of the device's fence; null expects none. Also true if `next` is set already (the answer to an earlier call was lost), or if
+   * the directory has none or one of a lower epoch than `expect` (it lost what it knew). Resolves false if another copy of the device holds it.
    */
   fence?(device: DeviceId, expect: Fence | null, next: Fence): Promise<boolean>;
 }

@@ -148,7 +148,7 @@ describe("a relay killed with SIGKILL", () => {
     expect(await alice.publish(utf8("two"), version ?? null)).toBeTypeOf("string");
     await relay.crash();
     expect((await alice.read("alice"))?.record).toEqual(utf8("two"));
-    expect(await alice.fence?.(device, one, two)).toBe(false);
+    expect(await alice.fence?.(device, one, fence(3))).toBe(false);
     await relay.stop();
   });
 });

@@ -68,14 +68,21 @@ export function directoryContract(name: string, makeWorld: () => Promise<Directo
       const [alice, bob, device] = [await world.as("alice"), await world.as("bob"), toBase64url(random.bytes(16))];
       const fence = (epoch: number): Fence => ({ epoch, nonce: toBase64url(random.bytes(16)) });
       const [one, two, three] = [fence(1), fence(2), fence(3)];
-      expect(await alice.fence?.(device, one, two)).toBe(false);
       expect(await alice.fence?.(device, null, one)).toBe(true);
       expect(await alice.fence?.(device, null, one)).toBe(true);
       expect(await alice.fence?.(device, null, two)).toBe(false);
-      expect(await alice.fence?.(device, { ...one, epoch: 2 }, two)).toBe(false);
+      expect(await alice.fence?.(device, { ...one, nonce: two.nonce }, two)).toBe(false);
       const race = await Promise.all([alice.fence?.(device, one, two), alice.fence?.(device, one, three)]);
       expect(race.filter((granted) => granted === true)).toHaveLength(1);
       expect(await bob.fence?.(device, null, one)).toBe(true);
+    });
+
+    test("a directory that forgot a fence, or went back to an older one, grants it to who is ahead", async () => {
+      const [alice, device] = [await world.as("alice"), toBase64url(random.bytes(16))];
+      const fence = (epoch: number): Fence => ({ epoch, nonce: toBase64url(random.bytes(16)) });
+      expect(await alice.fence?.(device, fence(6), fence(7))).toBe(true);
+      expect(await alice.fence?.(device, fence(8), fence(9))).toBe(true);
+      expect(await alice.fence?.(device, fence(8), fence(9))).toBe(false);
     });
 
     test("too large a record is refused and nothing changes", async () => {
