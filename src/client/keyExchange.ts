@@ -120,8 +120,9 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
   async function believe(user: UserId, record: Uint8Array): Promise<FoundKeys> {
     const { deviceList, bundles } = decodeDirectoryRecord(record);
     const list = decodeDeviceList(crypto, deviceList);
-    const peer = await remember(user, list);
-    return { peer, bundles: verifiedBundles(user, list, bundles) };
+    // Before anything is stored: a record of which any part does not hold leaves no trace.
+    const verified = verifiedBundles(user, list, bundles);
+    return { peer: await remember(user, list), bundles: verified };
   }
 
   function verifiedBundles(user: UserId, list: DeviceList, bundles: readonly Bytes[]): Map<DeviceId, DeviceBundle> {

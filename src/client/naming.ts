@@ -30,6 +30,17 @@ function uuidBytes(uuid: string): Bytes {
   return Uint8Array.from({ length: ID_LENGTH }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
 }
 
+/** Names the sessions with a device of a user. */
+export type SessionName = string;
+
+/**
+ * Name of the sessions with `device` as a device of `user`: device ‖ `/` ‖ base64url of the first 16 bytes of SHA-256(user). Not the
+ * device alone: its id is chosen by whoever signs the list, so another user could claim it and push the sessions of its owner out.
+ */
+export function sessionName(crypto: Crypto, user: UserId, device: DeviceId): SessionName {
+  return `${device}/${toBase64url(crypto.sha256(utf8(user)).subarray(0, ID_LENGTH))}`;
+}
+
 /** Keys of the records. A client touches no others. */
 export const RECORDS = {
   /** Private keys and ids of this device; written once. */
@@ -46,9 +57,9 @@ export const RECORDS = {
   /** When pruning last ran. */
   clock: { kind: "meta", id: "clock" },
   peer: (user: UserId): RecordKey => ({ kind: "peer", id: user }),
-  session: (device: DeviceId): RecordKey => ({ kind: "session", id: device }),
+  session: (session: SessionName): RecordKey => ({ kind: "session", id: session }),
   /** A part of a session record: `s/…` an archived session, `k/…` a page of skipped keys. */
-  sessionPart: (device: DeviceId, name: string): RecordKey => ({ kind: name.startsWith("s/") ? "archivedSession" : "skippedKeys", id: `${device}/${name}` }),
+  sessionPart: (session: SessionName, name: string): RecordKey => ({ kind: name.startsWith("s/") ? "archivedSession" : "skippedKeys", id: `${session}/${name}` }),
   preKey: (id: number): RecordKey => ({ kind: "preKey", id: String(id) }),
   signedPreKey: (id: number): RecordKey => ({ kind: "signedPreKey", id: String(id) }),
   /** Says that a base key was used with a signed prekey. */

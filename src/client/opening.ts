@@ -11,7 +11,7 @@ import { ChainGapError, walkChain, wipeChainAhead } from "../protocol/chainWalk.
 import { decodePreKeySignalMessage, type PreKeySignalMessage } from "../protocol/messages.ts";
 import { decodeOneTimePreKey, decodeSignedPreKey } from "../protocol/preKeys.ts";
 import { decryptPreKeySignalMessage, decryptSignalMessage, EMPTY_SESSION_RECORD } from "../protocol/session.ts";
-import type { ChainAhead, PreKeySource } from "../protocol/types.ts";
+import type { ChainAhead, KeyPair, PreKeySource } from "../protocol/types.ts";
 import type { RecordKey, StoreView } from "../store/types.ts";
 import type { DeviceId, InFrame, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
@@ -19,7 +19,7 @@ import { addRow, getRow, messageOf, nextSequence, type ArchiveRow } from "./arch
 import { checkOpen, type Context } from "./context.ts";
 import { findDevice, requireClassic, type KnownDevice } from "./deviceLists.ts";
 import type { KeyExchange } from "./keyExchange.ts";
-import { RECORDS } from "./naming.ts";
+import { RECORDS, sessionName, type SessionName } from "./naming.ts";
 import { findPeerDevice, getPeer, putPeer } from "./peers.ts";
 import { commitSessions, loadSessions } from "./sessions.ts";
 import type { Duplicate, Message, Trust } from "./types.ts";
@@ -155,7 +155,7 @@ interface Arrival {
 }
 
 function recordsOf({ account, crypto }: Context, { from, device, id, first, arrivedIn }: Arrival): RecordKey[] {
-  const keys = [RECORDS.archive(device, id), RECORDS.ownList, RECORDS.session(device), RECORDS.sequence, RECORDS.unanswered];
+  const keys = [RECORDS.archive(device, id), RECORDS.ownList, RECORDS.session(sessionName(crypto, from, device)), RECORDS.sequence, RECORDS.unanswered];
   if (from !== account.user) keys.push(RECORDS.peer(from), RECORDS.conversation(from));
   if (arrivedIn !== undefined) keys.push(RECORDS.inbox(device, id));
   if (first !== undefined) {
@@ -232,51 +232,53 @@ function senderOf({ account }: Context, view: StoreView, { from, envelope, first
 function openSlot(
   context: Context,
   view: StoreView,
-  { device, first }: Arrival,
+  { from, device, first }: Arrival,
   slot: Slot,
   entry: KnownDevice,
   ahead: readonly ChainAhead[],
 ): { readonly plaintext: Bytes; readonly preKey: Opening["preKey"] } {
   const { account, crypto, random } = context;
-  const before = loadSessions(view, device);
+  const session = sessionName(crypto, from, device);
+  const before = loadSessions(view, session);
   const options = { maxSteps: STEPS_INSIDE, ahead };
   if (first === undefined) {
     const step = decryptSignalMessage(crypto, random, before, slot.message, options);
     const { plaintext, remoteIdentityKey } = step.output;
     if (!equal(remoteIdentityKey, entry.identityKey)) throw new MiyuError("ERR_DECRYPT");
-    commitSessions(view, device, before, step.state, step.spent);
-    settleUnanswered(view, device);
+    commitSessions(view, session, before, step.state, step.spent);
+    settleUnanswered(view, session);
     return { plaintext, preKey: undefined };
   }
   const step = decryptPreKeySignalMessage(crypto, random, before, account.local, preKeysOf(context, view), slot.message, options);
   const { plaintext, established, oneTimePreKeyId, signedPreKeyId, baseKey } = step.output;
-  commitSessions(view, device, before, step.state, step.spent);
+  commitSessions(view, session, before, step.state, step.spent);
   if (!established) return { plaintext, preKey: undefined };
   view.put(RECORDS.baseKey(crypto, signedPreKeyId, baseKey), Uint8Array.of(1));
   if (oneTimePreKeyId !== undefined) view.remove(RECORDS.preKey(oneTimePreKeyId));
-  const givenUp = countUnanswered(view, device);
-  if (givenUp !== undefined && givenUp !== device) giveUp(view, givenUp);
+  const givenUp = countUnanswered(view, session);
+  if (givenUp !== undefined && givenUp !== session) giveUp(view, givenUp);
   return { plaintext, preKey: oneTimePreKeyId === undefined ? "none-used" : "one-used" };
 }
 
 /** Removes all sessions of a device. */
-function giveUp(view: StoreView, device: DeviceId): void {
-  view.need(RECORDS.session(device));
-  const before = loadSessions(view, device);
-  commitSessions(view, device, before, EMPTY_SESSION_RECORD, []);
-  view.remove(RECORDS.session(device));
+function giveUp(view: StoreView, session: SessionName): void {
+  view.need(RECORDS.session(session));
+  const before = loadSessions(view, session);
+  commitSessions(view, session, before, EMPTY_SESSION_RECORD, []);
+  view.remove(RECORDS.session(session));
 }
 
+/** The prekeys a first message names. Their private keys are wiped as soon as the transaction's function has ended. */
 function preKeysOf({ crypto }: Context, view: StoreView): PreKeySource {
+  const passing = (bytes: Bytes | undefined, decode: (bytes: Bytes) => { readonly keyPair: KeyPair }): KeyPair | undefined => {
+    if (bytes === undefined) return undefined;
+    const { keyPair } = decode(bytes);
+    queueMicrotask(() => { wipe(bytes, keyPair.privateKey); });
+    return keyPair;
+  };
   return {
-    signedPreKey: (id) => {
-      const bytes = view.get(RECORDS.signedPreKey(id));
-      return bytes === undefined ? undefined : decodeSignedPreKey(bytes).keyPair;
-    },
-    oneTimePreKey: (id) => {
-      const bytes = view.get(RECORDS.preKey(id));
-      return bytes === undefined ? undefined : decodeOneTimePreKey(bytes).keyPair;
-    },
+    signedPreKey: (id) => passing(view.get(RECORDS.signedPreKey(id)), decodeSignedPreKey),
+    oneTimePreKey: (id) => passing(view.get(RECORDS.preKey(id)), decodeOneTimePreKey),
     seenBaseKey: (signedPreKeyId, baseKey) => view.get(RECORDS.baseKey(crypto, signedPreKeyId, baseKey)) !== undefined,
   };
 }

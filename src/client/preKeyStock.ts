@@ -78,11 +78,16 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       if (newest !== undefined && Math.abs(now - newest.createdAt) < ROTATE_AFTER) {
         view.need(RECORDS.signedPreKey(newest.id));
         const bytes = view.get(RECORDS.signedPreKey(newest.id));
-        if (bytes !== undefined) return decodeSignedPreKey(bytes);
+        if (bytes !== undefined) {
+          const kept = decodeSignedPreKey(bytes);
+          wipe(bytes);
+          return kept;
+        }
       }
-      const fresh = generateSignedPreKey(crypto, random, account.local.identityKeyPair, stock.nextSigned, now);
-      const key = RECORDS.signedPreKey(fresh.id);
+      const key = RECORDS.signedPreKey(stock.nextSigned);
+      // Before the key is made: a run that starts over would leave its secret behind.
       view.need(key);
+      const fresh = generateSignedPreKey(crypto, random, account.local.identityKeyPair, stock.nextSigned, now);
       view.put(key, encodeSignedPreKey(fresh));
       putStock(view, { ...stock, nextSigned: fresh.id + 1, signed: [...stock.signed, { id: fresh.id, createdAt: now }] });
       return fresh;
@@ -184,8 +189,9 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       const stock = getStock(view);
       const refills = stock.refillDay === today ? stock.refills : 0;
       if (refills >= REFILLS_PER_DAY) return undefined;
-      const keys = generateOneTimePreKeys(crypto, random, stock.nextOneTime, FULL_STOCK - inStock);
-      view.need(...keys.map(({ id }) => RECORDS.preKey(id)));
+      const count = FULL_STOCK - inStock;
+      view.need(...Array.from({ length: count }, (_, i) => RECORDS.preKey(stock.nextOneTime + i)));
+      const keys = generateOneTimePreKeys(crypto, random, stock.nextOneTime, count);
       for (const key of keys) view.put(RECORDS.preKey(key.id), encodeOneTimePreKey(key));
       putStock(view, { ...stock, nextOneTime: stock.nextOneTime + keys.length, refillDay: today, refills: refills + 1 });
       const publicKeys = keys.map(({ id, keyPair }) => encodeStockedPreKey({ id, publicKey: keyPair.publicKey }));

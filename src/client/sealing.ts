@@ -3,6 +3,7 @@
  * (keys of a device, a fresh list) is said by a signal, fetched outside, and the transaction run again.
  */
 import { compare, concat, copy, equal, lp, lp32, toBase64url, utf8, wipe, type Bytes } from "../bytes.ts";
+import type { Crypto } from "../crypto/types.ts";
 import { encodeContent } from "../envelope/content.ts";
 import { encodeEnvelope, sealBody, slotTag, type Slot } from "../envelope/envelope.ts";
 import { padContent } from "../envelope/padding.ts";
@@ -17,7 +18,7 @@ import type { Plaintext } from "./archive.ts";
 import type { Context } from "./context.ts";
 import { findDevice, requireClassic, type KnownDevice } from "./deviceLists.ts";
 import type { FoundKeys, KeyExchange } from "./keyExchange.ts";
-import { RECORDS } from "./naming.ts";
+import { RECORDS, sessionName, type SessionName } from "./naming.ts";
 import { getPeer, isBehind } from "./peers.ts";
 import { commitSessions, loadSessions } from "./sessions.ts";
 import type { Outgoing } from "./types.ts";
@@ -43,6 +44,7 @@ export interface Draft {
 interface Target {
   readonly user: UserId;
   readonly device: DeviceId;
+  readonly session: SessionName;
   readonly entry: KnownDevice;
 }
 
@@ -158,13 +160,13 @@ function sealInside(context: Context, view: StoreView, draft: Draft, bundles: Bu
     if (peer.pinned.devices.length === 0) throw new MiyuError("ERR_NO_SESSION");
   }
   const recipient = peer?.pinned ?? own;
-  const targets = targetsOf(account.deviceBytes, [...(peer === undefined ? [] : [peer.pinned]), own]);
+  const targets = targetsOf(crypto, account.deviceBytes, [...(peer === undefined ? [] : [peer.pinned]), own]);
   for (const { entry } of targets) requireClassic(entry);
-  const sessions = targets.map(({ device }) => RECORDS.session(device));
+  const sessions = targets.map(({ session }) => RECORDS.session(session));
   view.need(...sessions);
   view.afterCommit(() => context.hints.set(`seal/${draft.to}`, sessions));
-  const records = targets.map((target) => ({ target, before: loadSessions(view, target.device) }));
-  const missing = records.filter(({ target, before }) => !canSend(before, target, context.now()) && !bundles.has(target.device));
+  const records = targets.map((target) => ({ target, before: loadSessions(view, target.session) }));
+  const missing = records.filter(({ target, before }) => !canSend(before, target, context.now()) && bundleFor(bundles, target) === undefined);
   if (missing.length > 0) throw new MissingKeys([], missing.map(({ target }) => target));
 
   const content = encodeContent({
@@ -204,16 +206,22 @@ function sealSlot(context: Context, view: StoreView, { target, before, id, plain
   const spent: Uint8Array[] = [];
   // A session that exists by now wins over a bundle fetched meanwhile.
   if (!canSend(record, target, now)) {
-    const bundle = bundles.get(target.device);
+    const bundle = bundleFor(bundles, target);
     if (bundle === undefined) throw new MissingKeys([], [target]);
     const begun = initiateSession(crypto, random, record, account.local, bundle, now);
     record = begun.state;
     spent.push(...begun.spent);
   }
   const step = encryptMessage(crypto, record, plaintext, now);
-  commitSessions(view, target.device, before, step.state, [...spent, ...step.spent]);
-  settleUnanswered(view, target.device);
+  commitSessions(view, target.session, before, step.state, [...spent, ...step.spent]);
+  settleUnanswered(view, target.session);
   return { tag: slotTag(crypto, id, target.entry.device), kind: step.output.kind, message: step.output.message };
+}
+
+/** What was fetched for the device, if it is for the key that the list names now: the list may have become another one meanwhile. */
+function bundleFor(bundles: Bundles, { device, entry }: Target): VerifiedPreKeyBundle | undefined {
+  const bundle = bundles.get(device);
+  return bundle !== undefined && equal(bundle.identityKey, entry.identityKey) ? bundle : undefined;
 }
 
 /** Whether the record has a session for sending, and with the identity key that the list names. */
@@ -221,8 +229,11 @@ function canSend(record: SessionRecord, target: Target, now: number): boolean {
   return hasUsableSession(record, now) && record.current !== undefined && equal(record.current.remoteIdentityKey, target.entry.identityKey);
 }
 
-function targetsOf(self: Uint8Array, lists: readonly { readonly user: UserId; readonly devices: readonly KnownDevice[] }[]): Target[] {
+function targetsOf(crypto: Crypto, self: Uint8Array, lists: readonly { readonly user: UserId; readonly devices: readonly KnownDevice[] }[]): Target[] {
   return lists.flatMap(({ user, devices }) =>
-    devices.filter((entry) => compare(entry.device, self) !== 0).map((entry) => ({ user, device: toBase64url(entry.device), entry })),
+    devices.filter((entry) => compare(entry.device, self) !== 0).map((entry) => {
+      const device = toBase64url(entry.device);
+      return { user, device, session: sessionName(crypto, user, device), entry };
+    }),
   );
 }

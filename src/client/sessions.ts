@@ -1,31 +1,41 @@
-/** Session records in the store: the main part under the device's id, archived sessions and skipped keys in records of their own. */
+/** Session records in the store: the main part under user and device, archived sessions and skipped keys in records of their own. */
 import { wipe } from "../bytes.ts";
 import { decodeSessionRecord, encodeSessionRecord } from "../protocol/records.ts";
+import { secretsOf } from "../protocol/sessionState.ts";
 import type { SessionParts, SessionRecord } from "../protocol/types.ts";
 import type { StoreView } from "../store/types.ts";
-import type { DeviceId } from "../transport/types.ts";
-import { RECORDS } from "./naming.ts";
+import { RECORDS, type SessionName } from "./naming.ts";
 
-/** The sessions with `device`; the main record must be named, the parts are asked for as they are needed. */
-export function loadSessions(view: StoreView, device: DeviceId): SessionRecord {
+/** The sessions of that name; the main record must be named, the parts are asked for as they are needed. */
+export function loadSessions(view: StoreView, session: SessionName): SessionRecord {
   const parts: SessionParts = {
     parts: (names) => {
-      const keys = names.map((name) => RECORDS.sessionPart(device, name));
+      const keys = names.map((name) => RECORDS.sessionPart(session, name));
       view.need(...keys);
       return keys.map((key) => view.get(key));
     },
   };
-  return decodeSessionRecord(view.get(RECORDS.session(device)), parts);
+  const main = view.get(RECORDS.session(session));
+  try {
+    return decodeSessionRecord(main, parts);
+  } finally {
+    wipe(main);
+  }
 }
 
-/** Stores what a step made of `before`, and wipes what the step gave up once that is durable. */
-export function commitSessions(view: StoreView, device: DeviceId, before: SessionRecord, after: SessionRecord, spent: readonly Uint8Array[]): void {
+/**
+ * Stores what a step made of `before`, which is used up by this: what the step gave up is wiped once that is durable, what it made as soon as
+ * the transaction's function has ended, whether this run of it counts or not. The store has its own copy.
+ */
+export function commitSessions(view: StoreView, session: SessionName, before: SessionRecord, after: SessionRecord, spent: readonly Uint8Array[]): void {
+  const { current } = after;
+  if (current) queueMicrotask(() => { wipe(...secretsOf(current)); });
   const encoded = encodeSessionRecord(after, before);
   const names = [...encoded.write.keys(), ...encoded.remove];
-  view.need(...names.map((name) => RECORDS.sessionPart(device, name)));
-  view.put(RECORDS.session(device), encoded.main);
-  for (const [name, bytes] of encoded.write) view.put(RECORDS.sessionPart(device, name), bytes);
-  for (const name of encoded.remove) view.remove(RECORDS.sessionPart(device, name));
+  view.need(...names.map((name) => RECORDS.sessionPart(session, name)));
+  view.put(RECORDS.session(session), encoded.main);
+  for (const [name, bytes] of encoded.write) view.put(RECORDS.sessionPart(session, name), bytes);
+  for (const name of encoded.remove) view.remove(RECORDS.sessionPart(session, name));
   view.afterCommit(() => {
     wipe(encoded.main, ...encoded.write.values(), ...spent);
   });
