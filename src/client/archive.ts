@@ -4,7 +4,6 @@
  * writes one page and history reads few. A row whose plaintext is gone keeps its hashes.
  */
 import { concat, copy, fromBase64url, lp, lp32, Reader, toBase64url, u32be, u64be, utf8, type Bytes } from "../bytes.ts";
-import { MiyuError } from "../errors.ts";
 import type { RecordKey, StoreView } from "../store/types.ts";
 import type { DeviceId, UserId } from "../transport/types.ts";
 import { RECORDS } from "./naming.ts";
@@ -80,8 +79,7 @@ export function encodeRow(row: ArchiveRow): Bytes {
 /** Opposite of {@link encodeRow}. @throws {MiyuError} ERR_DECODE, ERR_SCHEMA */
 export function decodeRow(bytes: Uint8Array, device: DeviceId, id: string): ArchiveRow {
   const reader = new Reader(bytes, "archive row");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const own = reader.u8() === 1;
   const trust = TRUSTS[reader.u8()] ?? reader.fail();
   const deliveryCode = reader.u8();
@@ -151,8 +149,7 @@ export function putHead(view: StoreView, conversation: string, head: Conversatio
 /** Head from bytes. @throws {MiyuError} ERR_DECODE, ERR_SCHEMA */
 export function decodeHead(bytes: Uint8Array): ConversationHead {
   const reader = new Reader(bytes, "conversation");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const head = { firstPage: reader.u32(), lastPage: reader.u32(), lastRows: reader.u32(), total: reader.u32(), updatedAt: reader.u64() };
   reader.end();
   return head;

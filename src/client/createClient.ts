@@ -23,7 +23,6 @@ import { pendingKeys } from "./peers.ts";
 import { preKeyKeeper } from "./preKeyStock.ts";
 import { receiver } from "./receiving.ts";
 import { checkUser, encrypt, send } from "./sending.ts";
-import { safetyNumber, trust } from "./trust.ts";
 import type { Client, ClientOptions, Policy } from "./types.ts";
 
 /** What differs between platforms. */
@@ -83,15 +82,22 @@ export async function createClientOn(platform: Platform, options: ClientOptions)
   }
 }
 
-async function openOrRestore(crypto: Crypto, random: Random, store: Vault, { user, restore }: ClientOptions, directory: Directory | undefined): Promise<OwnAccount> {
-  if (restore === undefined) return openAccount(crypto, random, store, user, undefined);
-  const { readBeginning } = await loaded(import("./accountFiles.ts"));
-  const beginning = await readBeginning(crypto, user, restore, directory);
-  try {
-    return await openAccount(crypto, random, store, user, beginning);
-  } finally {
-    wipe(beginning.accountPrivateKey);
-  }
+function openOrRestore(crypto: Crypto, random: Random, store: Vault, { user, restore }: ClientOptions, directory: Directory | undefined): Promise<OwnAccount> {
+  return openAccount(crypto, store, user, {
+    restored: restore !== undefined,
+    async make() {
+      // Once in the life of a device, so not loaded with every start.
+      const { makeAccount } = await loaded(import("./newAccount.ts"));
+      if (restore === undefined) return makeAccount(crypto, random, user, undefined);
+      const { readBeginning } = await loaded(import("./accountFiles.ts"));
+      const beginning = await readBeginning(crypto, user, restore, directory);
+      try {
+        return makeAccount(crypto, random, user, beginning);
+      } finally {
+        wipe(beginning.accountPrivateKey);
+      }
+    },
+  });
 }
 
 /** A clock as everything here may rely on: whole milliseconds, not before 1970. */
@@ -122,7 +128,7 @@ function usage(reason: string): MiyuError<"ERR_USAGE"> {
   return new MiyuError("ERR_USAGE", { reason });
 }
 
-/** A part that few clients ever use, and no message waits for. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE if it cannot be loaded now */
+/** A part that is rarely needed, and never for a message. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE if it cannot be loaded now */
 function loaded<T>(part: Promise<T>): Promise<T> {
   return part.catch((cause: unknown) => {
     throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "a part of the library could not be loaded" }, { cause });
@@ -240,10 +246,10 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
     },
     history: (query) => call(() => readHistory(store, query)),
     conversations: () => call(() => listConversations(store)),
-    safetyNumber: (user) => call(() => safetyNumber(context, keys, user)),
+    safetyNumber: (user) => call(async () => (await loaded(import("./trust.ts"))).safetyNumber(context, keys, user)),
     trust: (user, number) =>
       call(async () => {
-        await trust(context, user, number);
+        await (await loaded(import("./trust.ts"))).trust(context, user, number);
         outbox?.wake();
       }),
     exportAccount: (passphrase) => call(async () => (await loaded(import("./accountFiles.ts"))).exportAccount(context, passphrase)),

@@ -62,8 +62,7 @@ export function encodeKnownList(list: KnownList): Bytes {
 /** Opposite of {@link encodeKnownList}. @throws {MiyuError} ERR_DECODE, ERR_SCHEMA */
 export function decodeKnownList(bytes: Uint8Array): KnownList {
   const reader = new Reader(bytes, "known device list");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const user = reader.text();
   const accountKey = reader.bytes(33);
   const epoch = reader.u32();

@@ -45,8 +45,7 @@ export function putOutboxRow(view: StoreView, { id, to, sequence }: OutboxRow): 
 
 function decodeOutboxRow(id: string, bytes: Uint8Array): OutboxRow {
   const reader = new Reader(bytes, "outbox row");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const sequence = reader.u64();
   const to = reader.text();
   reader.end();

@@ -5,7 +5,6 @@
 import { concat, lp32, Reader, u32be, u64be, type Bytes } from "../bytes.ts";
 import type { Crypto } from "../crypto/types.ts";
 import { acceptDeviceList, type DeviceList } from "../envelope/deviceList.ts";
-import { MiyuError } from "../errors.ts";
 import type { Store, StoreView } from "../store/types.ts";
 import type { UserId } from "../transport/types.ts";
 import { decodeKnownList, encodeKnownList, findDevice, knownListOf, type KnownDevice, type KnownList } from "./deviceLists.ts";
@@ -35,8 +34,7 @@ export function getPeer(view: StoreView, user: UserId): Peer | undefined {
 
 function decodePeer(bytes: Uint8Array): Peer {
   const reader = new Reader(bytes, "peer");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const flags = reader.u8();
   const checkedAt = reader.u64();
   const namedEpoch = reader.u32();

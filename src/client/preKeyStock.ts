@@ -243,8 +243,7 @@ function getStock(view: StoreView): Stock {
   const bytes = view.get(RECORDS.preKeyStock);
   if (bytes === undefined) return EMPTY;
   const reader = new Reader(bytes, "prekey stock");
-  const version = reader.u8();
-  if (version !== VERSION) throw new MiyuError("ERR_SCHEMA", { found: version, known: VERSION });
+  reader.schema(VERSION);
   const [nextSigned, nextOneTime, refillDay, refills] = [reader.u32(), reader.u32(), reader.u32(), reader.u32()];
   const signed = Array.from({ length: reader.u16() }, () => ({ id: reader.u32(), createdAt: reader.u64() }));
   reader.end();
