@@ -10,6 +10,7 @@ export const TEXT_BYTES = new TextEncoder().encode(TEXT);
 const REPETITION = 40;
 const MESSAGES_OUT_OF_ORDER = 1000;
 const FAN_OUT = 100;
+const TURNS = 20;
 
 /**
  * @typedef {object} Driver one peer behind common functions; users and messages are its own
@@ -25,6 +26,9 @@ const FAN_OUT = 100;
 
 /** @typedef {{ median: number, p25: number, p75: number, dirty: boolean }} Result */
 
+/** How long a measure may take: quiet repetitions wanted, and the time after which fewer must do. */
+export const limitsFor = (quick) => (quick ? { wanted: 5, maxMs: 2_000 } : { wanted: 15, maxMs: 7_000 });
+
 /**
  * Runs every measure.
  * @param {Driver} driver loaded
@@ -33,7 +37,7 @@ const FAN_OUT = 100;
  * of the 1,000 in disorder that did not open
  */
 export async function measureDriver(driver, { quick, report }) {
-  const limits = quick ? { wanted: 5, maxMs: 2_000 } : { wanted: 15, maxMs: 9_000 };
+  const limits = limitsFor(quick);
   const results = {};
   const counts = { quiet: 0, tries: 0 };
   let names = 0;
@@ -69,7 +73,6 @@ export async function measureDriver(driver, { quick, report }) {
     const establish = async (batch) => {
       const pairs = [];
       for (let i = 0; i < batch; i++) pairs.push(await users());
-      collectGarbage();
       const stop = gate();
       for (const [a, b] of pairs) {
         await driver.start(a, b, await driver.bundle(b));
@@ -92,7 +95,6 @@ export async function measureDriver(driver, { quick, report }) {
     const [a, b] = await pair();
     const steady = async (batch) => {
       const messages = [];
-      collectGarbage();
       const stop = gate();
       const begun = performance.now();
       for (let i = 0; i < batch; i++) messages.push(await driver.encrypt(a, b));
@@ -115,7 +117,6 @@ export async function measureDriver(driver, { quick, report }) {
   {
     const [a, b] = await pair();
     const pingpong = async (batch) => {
-      collectGarbage();
       const stop = gate();
       for (let i = 0; i < batch; i++) {
         await say(a, b);
@@ -124,27 +125,33 @@ export async function measureDriver(driver, { quick, report }) {
       return stop();
     };
     const batch = await batchFor(pingpong);
-    // Enough turns that every peer has as many old chains as it keeps.
-    await pingpong(10);
-    const bytes = driver.stateBytes(a, b);
     const { pingpong: result } = await repeat(async () => {
       const { ms, quiet } = await pingpong(batch);
       return { quiet, values: { pingpong: (ms * 1000) / batch } };
     });
     record("pingpong", result);
+  }
+
+  // What is kept for one session after as many turns for every peer, more than any keeps old chains for.
+  {
+    const [a, b] = await pair();
+    for (let i = 0; i < TURNS; i++) {
+      await say(a, b);
+      await say(b, a);
+    }
+    const bytes = driver.stateBytes(a, b);
     record("stateBytes", { median: bytes, p25: bytes, p75: bytes, dirty: false });
   }
 
   // A thousand messages in disorder, µs for each.
   let refused = 0;
   {
-    const { outOfOrder1000 } = await repeat(async () => {
+    const disorder = async () => {
       const [a, b] = await pair();
       const messages = [];
       for (let i = 0; i < MESSAGES_OUT_OF_ORDER; i++) messages.push(await driver.encrypt(a, b));
       const order = shuffled(messages);
       refused = 0;
-      collectGarbage();
       const stop = gate();
       for (const message of order) {
         try {
@@ -156,7 +163,9 @@ export async function measureDriver(driver, { quick, report }) {
       const { ms, quiet } = stop();
       for (const user of [a, b]) driver.free?.(user);
       return { quiet, values: { outOfOrder1000: (ms * 1000) / MESSAGES_OUT_OF_ORDER } };
-    }, quick ? { wanted: 1, maxMs: 0, enough: 1 } : { wanted: 5, maxMs: limits.maxMs, enough: 3 });
+    };
+    await disorder();
+    const { outOfOrder1000 } = await repeat(disorder, quick ? { wanted: 1, maxMs: 0, enough: 1 } : { wanted: 5, maxMs: limits.maxMs, enough: 3 });
     record("outOfOrder1000", outOfOrder1000);
   }
 
@@ -172,7 +181,6 @@ export async function measureDriver(driver, { quick, report }) {
       receivers.push(receiver);
     }
     const fanOut = async () => {
-      collectGarbage();
       const stop = gate();
       for (const receiver of receivers) await driver.encrypt(sender, receiver);
       return stop();
@@ -198,11 +206,6 @@ export async function batchFor(run) {
     batch = Math.max(2, Math.min(500, Math.round((REPETITION * batch) / ms)));
   }
   return batch;
-}
-
-/** Before the clock starts; needs `--expose-gc`. */
-export function collectGarbage() {
-  globalThis.gc?.();
 }
 
 /** @param {string | Uint8Array | ArrayBuffer} plaintext */

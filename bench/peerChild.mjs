@@ -1,7 +1,8 @@
-// One peer in a process of its own: `node --expose-gc peerChild.mjs PEER PROVIDER [--quick]`, the results over the parent's channel.
+// One peer in a process of its own: `node peerChild.mjs PEER PROVIDER [--quick]`, the results over the parent's channel.
 import process from "node:process";
-import { batchFor, measureDriver } from "./measures.mjs";
+import { measureClient } from "./client.mjs";
 import { gate, repeatGated } from "./gate.mjs";
+import { batchFor, limitsFor, measureDriver } from "./measures.mjs";
 import { findPeer } from "./peers.mjs";
 
 const [, , peer, provider] = process.argv;
@@ -12,7 +13,13 @@ await driver.load();
 const report = (measure, { median, dirty }) => {
   process.stderr.write(`  ${measure.padEnd(16)} ${median.toFixed(1).padStart(10)}${dirty ? " (noisy)" : ""}\n`);
 };
-const measured = await measureDriver(driver, { quick, report });
+const { results, ...counts } = await measureDriver(driver, { quick, report });
+if (peer === "miyu") {
+  for (const [measure, result] of Object.entries(await measureClient(provider, limitsFor(quick)))) {
+    results[measure] = result;
+    report(measure, result);
+  }
+}
 
 /** What libsodium's X25519 takes here: the yardstick of the goals. */
 async function x25519() {
@@ -29,9 +36,9 @@ async function x25519() {
   const { stats } = await repeatGated(async () => {
     const { ms, quiet } = await multiply(batch);
     return { quiet, values: { x25519: (ms * 1000) / batch } };
-  }, quick ? { wanted: 5, maxMs: 2_000 } : { wanted: 15, maxMs: 9_000 });
+  }, limitsFor(quick));
   return stats.x25519;
 }
 
-process.send?.({ ...measured, ...(provider === "sodium" && { x25519: await x25519() }) });
+process.send?.({ results, ...counts, ...(provider === "sodium" && { x25519: await x25519() }) });
 process.disconnect?.();

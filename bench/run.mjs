@@ -13,7 +13,8 @@ import { renderResults } from "./report.mjs";
 
 const quick = process.argv.includes("--quick");
 const begun = performance.now();
-const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const PEER = fileURLToPath(new URL("./peerChild.mjs", import.meta.url));
+const COLD_START = fileURLToPath(new URL("./coldStartChild.mjs", import.meta.url));
 
 /** Milliseconds since 1970 when this was written last; 0 if it is not there. */
 const written = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -29,7 +30,7 @@ async function build() {
 function measureIn(child, ...args) {
   return new Promise((resolve, reject) => {
     // What peers print to the standard output is none of the results.
-    const running = fork(child, args, { execArgv: ["--expose-gc"], stdio: ["ignore", "ignore", "inherit", "ipc"] });
+    const running = fork(child, args, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
     let message;
     running.once("message", (value) => (message = value));
     running.once("error", reject);
@@ -39,10 +40,10 @@ function measureIn(child, ...args) {
 
 /** Medians of fresh processes. */
 async function coldStart({ peer, provider }) {
-  const limits = quick ? { wanted: 3, maxMs: 0, enough: 3 } : { wanted: 9, maxMs: 12_000 };
+  const limits = quick ? { wanted: 3, maxMs: 0, enough: 3 } : { wanted: 9, maxMs: 8_000 };
   const { stats } = await repeatGated(async () => {
     const before = waitForQuiet();
-    const { us, waiting } = await measureIn(here("coldStartChild.mjs"), peer, provider);
+    const { us, waiting } = await measureIn(COLD_START, peer, provider);
     return { quiet: isQuiet(waiting, Math.max(before, slowness())), values: { coldStart: us } };
   }, limits);
   return stats.coldStart;
@@ -55,7 +56,7 @@ const counts = { quiet: 0, tries: 0 };
 let yardstick;
 for (const { peer, provider } of PEERS) {
   process.stderr.write(`${peer} ${provider}\n`);
-  const measured = await measureIn(here("peerChild.mjs"), peer, provider, ...(quick ? ["--quick"] : []));
+  const measured = await measureIn(PEER, peer, provider, ...(quick ? ["--quick"] : []));
   yardstick ??= measured.x25519;
   counts.quiet += measured.quiet;
   counts.tries += measured.tries;
@@ -84,8 +85,8 @@ const results = { machine, refused, rows };
 const report = renderResults(results);
 // One row a line, so that a difference between two runs can be read.
 const text = JSON.stringify({ machine, refused, rows: [] }, null, 2).replace(/"rows": \[\]/u, `"rows": [\n    ${rows.map((row) => JSON.stringify(row)).join(",\n    ")}\n  ]`);
-writeFileSync(here("results.json"), `${text}\n`);
-writeFileSync(here("RESULTS.md"), report);
+writeFileSync(new URL("results.json", import.meta.url), `${text}\n`);
+writeFileSync(new URL("RESULTS.md", import.meta.url), report);
 process.stdout.write(`${report}\n${Math.round((performance.now() - begun) / 1000)} s\n`);
 
 /** Hundredths are below any noise. */
