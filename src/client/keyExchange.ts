@@ -120,6 +120,7 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
   async function believe(user: UserId, record: Uint8Array): Promise<FoundKeys> {
     const { deviceList, bundles } = decodeDirectoryRecord(record);
     const list = decodeDeviceList(crypto, deviceList);
+    if (list.user !== user) throw new MiyuError("ERR_DEVICE_LIST", { user, rule: "user" });
     // Before anything is stored: a record of which any part does not hold leaves no trace.
     const verified = verifiedBundles(user, list, bundles);
     return { peer: await remember(user, list), bundles: verified };

@@ -6,7 +6,10 @@ import type { SessionParts, SessionRecord } from "../protocol/types.ts";
 import type { StoreView } from "../store/types.ts";
 import { RECORDS, type SessionName } from "./naming.ts";
 
-/** The sessions of that name; the main record must be named, the parts are asked for as they are needed. */
+/**
+ * The sessions of that name; the main record must be named, the parts are asked for as they are needed. Good for this run of the
+ * transaction's function only: its secrets are wiped as soon as that has ended.
+ */
 export function loadSessions(view: StoreView, session: SessionName): SessionRecord {
   const parts: SessionParts = {
     parts: (names) => {
@@ -17,7 +20,9 @@ export function loadSessions(view: StoreView, session: SessionName): SessionReco
   };
   const main = view.get(RECORDS.session(session));
   try {
-    return decodeSessionRecord(main, parts);
+    const record = decodeSessionRecord(main, parts);
+    wipeSoon(record);
+    return record;
   } finally {
     wipe(main);
   }
@@ -28,8 +33,7 @@ export function loadSessions(view: StoreView, session: SessionName): SessionReco
  * the transaction's function has ended, whether this run of it counts or not. The store has its own copy.
  */
 export function commitSessions(view: StoreView, session: SessionName, before: SessionRecord, after: SessionRecord, spent: readonly Uint8Array[]): void {
-  const { current } = after;
-  if (current) queueMicrotask(() => { wipe(...secretsOf(current)); });
+  wipeSoon(after);
   const encoded = encodeSessionRecord(after, before);
   const names = [...encoded.write.keys(), ...encoded.remove];
   view.need(...names.map((name) => RECORDS.sessionPart(session, name)));
@@ -39,4 +43,9 @@ export function commitSessions(view: StoreView, session: SessionName, before: Se
   view.afterCommit(() => {
     wipe(encoded.main, ...encoded.write.values(), ...spent);
   });
+}
+
+/** A transaction's function is synchronous, so by the next microtask it has ended, thrown or is to start over, and the store has its copy. */
+function wipeSoon({ current }: SessionRecord): void {
+  if (current) queueMicrotask(() => { wipe(...secretsOf(current)); });
 }
