@@ -1,5 +1,5 @@
 // Chromium and Firefox, through Playwright.
-import { chromium, firefox, type Browser, type BrowserContext, type Frame, type Locator, type Page } from "playwright";
+import { chromium, firefox, type Browser, type BrowserContext, type ConsoleMessage, type Frame, type Locator, type Page } from "playwright";
 import { CHROMIUM_ARGS, type FoundBrowser } from "../../scripts/browsers.mjs";
 import { PATIENCE_MS, type Driver, type Key, type View, type Window } from "./driver.ts";
 
@@ -54,10 +54,19 @@ function windowOf(page: Page): Window {
       return page.evaluate(() => innerWidth);
     },
     screenshot: async (path) => {
-      await page.screenshot({ path });
+      await page.screenshot({ path, caret: "initial" }); // hiding the caret takes an inline style, which the page's policy forbids
     },
     close: () => page.close(),
   };
+}
+
+/**
+ * Whether a line of the console tells of an ordinary answer of the relay: "nobody of that name has keys yet" (404) and "somebody was
+ * quicker" (409, 412) are part of its protocol, and browsers write both to the console.
+ */
+function isAnswer(message: ConsoleMessage): boolean {
+  const { url } = message.location();
+  return URL.canParse(url) && new URL(url).pathname.startsWith("/v1/") && /\b(?:404|409|412)\b/u.test(message.text());
 }
 
 /** Starts the browser. */
@@ -70,11 +79,7 @@ export async function playwrightDriver(found: FoundBrowser): Promise<Driver> {
     context.on("page", (page) => {
       page.on("pageerror", (error) => problems.push(`script: ${String(error)}`));
       page.on("console", (message) => {
-        // Asking the directory for someone who has no keys yet is answered with 404, which browsers write to the console.
-        const { pathname } = new URL(message.location().url || "about:blank");
-        if (message.type() === "error" && !(pathname.startsWith("/v1/directory/") && message.text().includes("404"))) {
-          problems.push(`console: ${message.text()} (${message.location().url})`);
-        }
+        if (message.type() === "error" && !isAnswer(message)) problems.push(`console: ${message.text()} (${message.location().url})`);
       });
       page.on("websocket", (socket) => {
         socket.on("framesent", ({ payload }) => sent.push(Buffer.from(payload)));
