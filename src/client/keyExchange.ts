@@ -96,7 +96,7 @@ export function keyExchange(context: Context, ownRecord: () => Promise<Bytes>): 
   }
 
   async function findByAsking(user: UserId, { signal, patient = true }: FindOptions): Promise<FoundKeys> {
-    const { answer } = await ask(user);
+    const { answer } = await unlessStopped(context, ask(user), signal);
     if (!patient) throw notYet();
     const giveUp = new AbortController();
     const timeout = pause(REPLY_TIMEOUT, giveUp.signal).then(() => {
