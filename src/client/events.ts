@@ -2,7 +2,7 @@
  * Delivers events to any number of iterators, each seeing all of them, none blocking another. An event that must not be lost has a
  * `taken` hook; it is called once every iterator that was handed the event has asked for the next one (or gone, if another has asked).
  */
-import { onAbort } from "./context.ts";
+import { onAbort } from "./stopping.ts";
 import type { ClientEvent } from "./types.ts";
 
 /** Events kept for an iterator to come while there is none. */
@@ -34,6 +34,8 @@ export function eventHub(): EventHub {
 
   /** `seen`: the holder has moved past the event; else it went away, and the event is taken only if another one has moved past it. */
   const release = (holder: object, entry: Entry, seen: boolean): void => {
+    // Closing takes nothing: what one of several iterators had not moved past comes again.
+    if (closed && !seen) return;
     entry.holders.delete(holder);
     entry.seen ||= seen;
     if (entry.holders.size > 0 || !entry.seen || !untaken.delete(entry)) return;
