@@ -10,7 +10,8 @@ import type { Protection, RawStore } from "../store/types.ts";
 import { openVault, type Vault } from "../store/vault.ts";
 import type { Directory, Transport, UserId } from "../transport/types.ts";
 import { closeAccount, openAccount, type OwnAccount } from "./account.ts";
-import { checkOpen, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
+import { checkOpen, onAbort } from "./stopping.ts";
 import { closingDirectory } from "./directory.ts";
 import { eventHub } from "./events.ts";
 import { fenceGate } from "./fence.ts";
@@ -299,7 +300,7 @@ function maintenance({ closing }: Context, work: () => Promise<void>): { run(): 
     return running;
   }
 
-  closing.addEventListener("abort", () => {
+  onAbort(closing, () => {
     clearTimeout(timer);
   });
   return {

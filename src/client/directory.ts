@@ -1,6 +1,6 @@
 /** The directory as a client uses it: every call ends when the client closes, whatever the network does. */
 import type { Directory } from "../transport/types.ts";
-import { unlessStopped, type Context } from "./context.ts";
+import { unlessStopped, type Closable } from "./stopping.ts";
 
 /** `directory`, with calls that reject with ERR_CLOSED as soon as `closing` fires. What it does not offer, this does not either. */
 export function closingDirectory(closing: AbortSignal, directory: Directory): Directory {
@@ -9,7 +9,7 @@ export function closingDirectory(closing: AbortSignal, directory: Directory): Di
   const forget = directory.forget?.bind(directory);
   const fence = directory.fence?.bind(directory);
   const watch = directory.watch?.bind(directory);
-  const context: Pick<Context, "closing"> = { closing };
+  const context: Closable = { closing };
   const stop = async <T>(call: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> => unlessStopped(context, call(), signal);
   return {
     caps: directory.caps,
