@@ -17,7 +17,7 @@ describe.each(PROVIDERS)("$crypto.name", ({ crypto }) => {
     const pair = generateKeyPair(crypto, random.bytes);
     const noise = random.bytes(64);
     const message = utf8("sign this");
-    const sign = crypto.xeddsaSign as (privateKey: Uint8Array, message: Uint8Array, noise: Uint8Array, publicKey?: Uint8Array) => Bytes;
+    const sign: (privateKey: Uint8Array, message: Uint8Array, noise: Uint8Array, publicKey?: Uint8Array) => Bytes = crypto.xeddsaSign;
     const signatures = [undefined, random.bytes(32), generateKeyPair(crypto, random.bytes).publicKey, concat(pair.publicKey).subarray(1)].map((key) =>
       toHex(sign(pair.privateKey, message, noise, key)),
     );

@@ -1,10 +1,10 @@
 // Attack 10: secrets stay in memory because the wiping fell off (CVE-2024-34063). Guards: `runStep` of src/protocol/doubleRatchet.ts,
 // `commitSessions` of src/client/sessions.ts, `closeAccount`, `Vault.close`. A provider that remembers every key it was given and every
 // secret it gave out looks at them after the call: without the wiping they are still there.
+import { memoryMedium } from "miyu/store/memory";
 import { describe, expect, test } from "vitest";
 import { toHex, type Bytes } from "../../src/bytes.ts";
 import type { Crypto } from "../../src/crypto/types.ts";
-import { memoryMedium } from "miyu/store/memory";
 import { codeOf, pair, numbered } from "../protocol/parties.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
 import { crypto, open, say, seal, settled, World } from "./people.ts";

@@ -66,7 +66,7 @@ test("stock that runs low is refilled, four times a day, then the app is told", 
 });
 
 test("the relay hands one claimer three prekeys of a device an hour, each of them once", async () => {
-  const relay = await createRelay({ memory: true, demo: true, random: () => new Uint8Array(16) } as Parameters<typeof createRelay>[0]);
+  const relay = await createRelay({ memory: true, demo: true });
   try {
     const device = Buffer.alloc(16, 3).toString("base64url");
     const call = (user: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> =>
