@@ -54,11 +54,14 @@ function windowOf(page: Page): Window {
       return page.evaluate(() => innerWidth);
     },
     screenshot: async (path) => {
-      await page.screenshot({ path, caret: "initial" }); // hiding the caret takes an inline style, which the page's policy forbids
+      await page.screenshot({ path });
     },
     close: () => page.close(),
   };
 }
+
+/** Hash of the inline style Playwright tries to add while it takes a screenshot, and which the page's policy forbids it in Firefox. */
+const PLAYWRIGHT_STYLE = "sha256-YjaKGiklmzC6wjXA513HAMmzus8VE61XCOT+SmwNZWA=";
 
 /**
  * Whether a line of the console tells of an ordinary answer of the relay: "nobody of that name has keys yet" (404) and "somebody was
@@ -77,7 +80,9 @@ export async function playwrightDriver(found: FoundBrowser): Promise<Driver> {
   const sent: Buffer[] = [];
   const watch = (context: BrowserContext): void => {
     context.on("page", (page) => {
-      page.on("pageerror", (error) => problems.push(`script: ${String(error)}`));
+      page.on("pageerror", (error) => {
+        if (!String(error).includes(PLAYWRIGHT_STYLE)) problems.push(`script: ${String(error)}`);
+      });
       page.on("console", (message) => {
         if (message.type() === "error" && !isAnswer(message)) problems.push(`console: ${message.text()} (${message.location().url})`);
       });

@@ -51,7 +51,7 @@ async function say(view: View, text: string): Promise<void> {
 async function violations(view: View): Promise<string[]> {
   await view.run(`${axeSource}; window.axe = window.axe ?? globalThis.axe;`);
   return view.run<string[]>(`
-    await Promise.all(document.getAnimations().map(({ finished }) => finished));
+    await Promise.race([Promise.all(document.getAnimations().map(({ finished }) => finished)), new Promise((resolve) => setTimeout(resolve, 2_000))]);
     const { violations } = await window.axe.run(document, { iframes: false, resultTypes: ["violations"] });
     return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
       .map(({ id, nodes }) => id + ": " + nodes.map(({ html, failureSummary }) => html.slice(0, 120) + " (" + failureSummary.slice(0, 200) + ")").join("; "));`);
@@ -70,7 +70,7 @@ function listenToTap(): { readonly text: () => string; readonly close: () => voi
   void (async () => {
     const { body } = await fetch(new URL("/demo/tap", demoUrl), { signal: abort.signal });
     const decoder = new TextDecoder();
-    for await (const chunk of body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
+    for await (const chunk of body ?? []) text += decoder.decode(chunk, { stream: true });
   })().catch((error: unknown) => {
     if (!abort.signal.aborted) throw error;
   });
@@ -83,7 +83,17 @@ describe(`the demo in ${browser.engine}`, () => {
   let alice: View;
   let bob: View;
   let tap: ReturnType<typeof listenToTap>;
-  const shot = (window: Window, name: string): Promise<void> => window.screenshot(`${shots}${browser.engine}-${name}.png`);
+
+  /** Leaves a screenshot once nothing moves any more. */
+  async function shot(window: Window, name: string): Promise<void> {
+    await window.run(`
+      const documents = [document, ...[...document.querySelectorAll("iframe")].map(({ contentDocument }) => contentDocument)];
+      const still = Promise.all(documents.flatMap((one) => one.getAnimations()).map(({ finished }) => finished));
+      await Promise.race([still, new Promise((resolve) => setTimeout(resolve, 2_000))]); // what is not on screen may never move on
+      await new Promise((resolve) => setTimeout(resolve, 600));`);
+    await window.screenshot(`${shots}${browser.engine}-${name}.png`);
+  }
+
 
   beforeAll(async () => {
     mkdirSync(shots, { recursive: true });
@@ -139,6 +149,7 @@ describe(`the demo in ${browser.engine}`, () => {
     const before = (await messages(alice)).length;
     const field = `const field = document.querySelector(".composer textarea"); field.value = "ni"; field.dispatchEvent(new Event("input"));`;
     await alice.run(`${field} field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", isComposing: true, cancelable: true, bubbles: true }));`);
+    await alice.run(`${field} field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, cancelable: true, bubbles: true }));`);
     await alice.run(`${field} field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", shiftKey: true, cancelable: true, bubbles: true }));`);
     expect(await alice.run(`const kept = document.querySelector(".composer textarea").value; return kept;`)).toBe("ni");
     expect((await messages(alice)).length).toBe(before);

@@ -38,7 +38,7 @@ export function chatWith(client: Client, peer: string): Chat {
   const empty = h(
     "div",
     { class: "empty" },
-    h("p", {}, "What you write here is sealed in this page and opened in ", isolated(`${name}’s`), ". Nowhere else."),
+    h("p", {}, "What you write here is sealed in this page and opened in ", isolated(`${name}'s`), ". Nowhere else."),
     h("p", { class: "starters" }, ...starters),
   );
   const log = messageLog(`Messages with ${name}`, empty, earlier);

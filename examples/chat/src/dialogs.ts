@@ -29,7 +29,7 @@ export async function showSafetyNumber(client: Client, peer: string, verified: (
   openDialog(`Safety number with ${name}`, body);
   try {
     const { digits, trust } = await client.safetyNumber(peer);
-    const state = h("p", { class: "trust", "data-trust": trust }, trust === "verified" ? "You have verified this number." : trust === "changed" ? `${name}’s keys have changed since you last chatted.` : "Not compared yet.");
+    const state = h("p", { class: "trust", "data-trust": trust }, trust === "verified" ? "You have verified this number." : trust === "changed" ? `${name}'s keys have changed since you last chatted.` : "Not compared yet.");
     const match = button({ class: "primary" }, async () => {
       try {
         await client.trust(peer, digits);
@@ -43,7 +43,7 @@ export async function showSafetyNumber(client: Client, peer: string, verified: (
     }, icon("check"), "They match");
     match.hidden = trust === "verified";
     body.replaceChildren(
-      h("p", {}, "Open this on ", isolated(name), "’s screen too. The same sixty digits on both mean that nobody sits in between, not even the relay."),
+      h("p", {}, "Open this on ", isolated(name), "'s screen too. The same sixty digits on both mean that nobody sits in between, not even the relay."),
       h("p", { class: "digits", translate: "no" }, ...groups(digits).flatMap((group) => [h("span", {}, group), " "])),
       state,
       match,

@@ -14,7 +14,7 @@ const NEAR = 90;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat("en");
 
 const DELIVERIES: Readonly<Record<Delivery, readonly ["clock" | "check" | "warning", string]>> = {
   waiting: ["clock", "waiting"],
@@ -75,11 +75,15 @@ export function messageLog(label: string, empty: HTMLElement, earlier: () => Pro
     newer.hidden = true;
     following = true;
   };
+  let size = "";
+  const sizeNow = (): string => `${String(scroller.clientWidth)} ${String(scroller.clientHeight)}`;
   scroller.addEventListener("scroll", () => {
+    if (sizeNow() !== size) return; // moved by a change of size, not by a person
     following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
     if (following) newer.hidden = true;
   }, { passive: true });
   new ResizeObserver(() => {
+    size = sizeNow();
     if (following) toEnd();
   }).observe(scroller);
 

@@ -20,5 +20,6 @@ export function nameOf(user: string): string {
 
 /** The coloured disc with the first letter. */
 export function avatar(user: string): HTMLElement {
-  return h("span", { class: "avatar", "data-hue": hueOf(user), "aria-hidden": "true" }, [...nameOf(user)][0] ?? "?");
+  const [first = "?"] = nameOf(user);
+  return h("span", { class: "avatar", "data-hue": hueOf(user), "aria-hidden": "true" }, first);
 }

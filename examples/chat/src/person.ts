@@ -124,7 +124,7 @@ export async function showPerson({ user, peer, embedded }: PersonOptions): Promi
         bars.show("fence", "Another copy of this device is in use, so nothing is sent from here.");
         break;
       case "device-removed":
-        bars.show("device", "This device was taken off the account’s list. It can no longer send.");
+        bars.show("device", "This device was taken off the account's list. It can no longer send.");
         break;
       default: {
         const whom = event.kind === "undecryptable" ? event.from : event.kind === "prekeys" ? event.user : event.conversation;

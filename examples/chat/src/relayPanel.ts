@@ -16,7 +16,7 @@ const WOVEN = 32;
 const SPELT = 24;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const number = new Intl.NumberFormat();
+const number = new Intl.NumberFormat("en");
 
 /** The panel, which is fed by the tap. */
 export interface RelayPanel extends TapViewer {
@@ -102,7 +102,7 @@ export function relayPanel(): RelayPanel {
         { class: "relay-says" },
         "Who writes to whom, when, and roughly how much. ",
         h("strong", {}, "It cannot read a word:"),
-        " the keys never leave Alice’s and Bob’s own pages.",
+        " the keys never leave the pages of Alice and Bob.",
       ),
       h(
         "dl",

@@ -13,7 +13,7 @@ import { openTap } from "./tap.ts";
 const NARROW = "(max-width: 47.99rem)";
 
 function pane(user: string, name: string, peer: string): HTMLElement {
-  const frame = h("iframe", { src: `?user=${user}&with=${peer}&embed`, title: `${name}’s chat`, name: user });
+  const frame = h("iframe", { src: `?user=${user}&with=${peer}&embed`, title: `${name}'s chat`, name: user });
   return h("section", { class: "pane", "data-hue": hueOf(user) }, frame);
 }
 

@@ -49,7 +49,7 @@ export function errorInWords(error: unknown): string {
 
 /** A held-back message to a user whose keys changed. */
 export const keysChanged = (user: string): string =>
-  `${nameOf(user)}’s keys have changed. Either ${nameOf(user)} started afresh, or someone is in between. Nothing is sent until you compare.`;
+  `${nameOf(user)}'s keys have changed. Either ${nameOf(user)} started afresh, or someone is in between. Nothing is sent until you compare.`;
 
 /** Suites as people read about them. */
 export const SUITES: Readonly<Record<Description["suites"][number], string>> = { x3dh: "X3DH and Double Ratchet, the classic Signal suite" };
