@@ -14,10 +14,11 @@ const random = seededRandom(testSeed("10 wiping"));
 const alive = (buffers: Iterable<Uint8Array>): Uint8Array[] => [...buffers].filter((bytes) => bytes.some((byte) => byte !== 0));
 
 /** A provider that remembers buffers by what they were for. */
-function watched(): { readonly provider: Crypto; readonly keys: Set<Uint8Array>; readonly secrets: Set<Uint8Array>; readonly plaintexts: Set<Uint8Array>; clear(): void } {
+function watched(): { readonly provider: Crypto; readonly keys: Set<Uint8Array>; readonly secrets: Set<Uint8Array>; readonly plaintexts: Set<Uint8Array>; readonly hmacs: Set<Uint8Array>; clear(): void } {
   const keys = new Set<Uint8Array>();
   const secrets = new Set<Uint8Array>();
   const plaintexts = new Set<Uint8Array>();
+  const hmacs = new Set<Uint8Array>();
   const given = <T extends Bytes>(to: Set<Uint8Array>, bytes: T): T => {
     to.add(bytes);
     return bytes;
@@ -27,13 +28,14 @@ function watched(): { readonly provider: Crypto; readonly keys: Set<Uint8Array>;
     x25519PublicKey: (key) => (keys.add(key), crypto.x25519PublicKey(key)),
     x25519: (key, other) => (keys.add(key), given(secrets, crypto.x25519(key, other))),
     xeddsaSign: (key, message, noise) => (keys.add(key), crypto.xeddsaSign(key, message, noise)),
+    hmacSha256: (key, message) => given(hmacs, crypto.hmacSha256(key, message)),
     hkdfSha256: (secret, salt, info, length) => (secrets.add(secret), given(secrets, crypto.hkdfSha256(secret, salt, info, length))),
     aesCbcEncrypt: (key, iv, plaintext) => (secrets.add(key), crypto.aesCbcEncrypt(key, iv, plaintext)),
     aesCbcDecrypt: (key, iv, text) => (secrets.add(key), given(plaintexts, crypto.aesCbcDecrypt(key, iv, text))),
     aeadSeal: (key, nonce, aad, plaintext) => (keys.add(key), crypto.aeadSeal(key, nonce, aad, plaintext)),
     aeadOpen: (key, nonce, aad, text) => (keys.add(key), crypto.aeadOpen(key, nonce, aad, text)),
   };
-  return { provider, keys, secrets, plaintexts, clear: () => [keys, secrets, plaintexts].forEach((set) => set.clear()) };
+  return { provider, keys, secrets, plaintexts, hmacs, clear: () => [keys, secrets, plaintexts, hmacs].forEach((set) => set.clear()) };
 }
 
 test("message keys, agreements and slot plaintexts are gone when encrypt and decrypt return", async () => {
@@ -78,11 +80,13 @@ describe("the protocol core", () => {
   test("a step that throws wipes all it derived; a step that succeeds hands over what is spent", () => {
     const spy = watched();
     const [alice, bob] = pair(random, true, spy.provider);
-    spy.clear();
     const { kind, message } = alice.encrypt(numbered(1));
+    spy.clear();
     const at = message.length - 5;
     expect(codeOf(() => bob.decrypt({ kind, message: flip(message, at) }))).toBe("ERR_DECRYPT");
     expect(alive(spy.secrets)).toEqual([]);
+    // Seeds and the chain key a new state would have held are gone too; what is left is the MAC of the message, which is public.
+    expect([spy.hmacs.size, alive(spy.hmacs).length]).toEqual([3, 1]);
     expect(bob.decrypt({ kind, message })).toEqual(numbered(1));
     // `decrypt` of the test's device wipes `spent` as a client does.
     const state = bob.record.current;
