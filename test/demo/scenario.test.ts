@@ -16,7 +16,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
 const PLANTED = `planted-${crypto.randomUUID()}`;
 const TEXTS = {
   plain: `Meet me by the old mill, ${PLANTED}`,
-  chinese: "今晚老地方见,别告诉别人。密语只有你我知道,路上的人一个字也看不懂。",
+  chinese: "今晚老地方见，别告诉别人。密语只有你我知道，路上的人一个字也看不懂。",
   arabic: "السر بيننا فقط، لا تخبر أحدًا",
   emoji: "👩‍👩‍👧‍👦🏳️‍🌈👍🏽 🤫🌙 e\u0301",
   mixed: "Bob wrote: مرحبا, then 你好 — <b>not bold</b> & \u202Dsafe\u202C",

@@ -11,7 +11,7 @@ import { errorInWords, gapInWords } from "./words.ts";
 const PAGE = 60;
 
 /** Something to say for the first time, in three scripts; choosing one only fills the field. */
-const STARTERS = ["Meet me by the old mill 🌙", "今晚老地方见,别告诉别人。", "السر بيننا فقط 🤫"] as const;
+const STARTERS = ["Meet me by the old mill 🌙", "今晚老地方见，别告诉别人。", "السر بيننا فقط 🤫"] as const;
 
 /** A conversation on screen. */
 export interface Chat {
