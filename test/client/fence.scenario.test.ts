@@ -1,4 +1,5 @@
 // The fence: of two copies of one device only one sends.
+import { MiyuError, type Directory } from "miyu";
 import { memoryMedium, memoryStore } from "miyu/store/memory";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { testSeed } from "../support/random.ts";
@@ -25,7 +26,8 @@ describe("fence", () => {
     expect((await clone.client.describe()).weaker.map((one) => one.what)).not.toContain("fence");
     alice.adapter.offline();
     alice.adapter.online();
-    await until("the original is refused", async () => (await codeOf(alice.client.encrypt("bob", "x").then(() => Promise.reject(new Error("sent"))).catch((error: Error) => Promise.reject(error.message === "sent" ? Object.assign(error, { name: "MiyuError", code: "SENT" }) : error)))) === "ERR_ROLLBACK");
+    const sealing = (): Promise<string> => alice.client.encrypt("bob", "x").then(() => "sealed", (error: unknown) => (MiyuError.is(error) ? error.code : "other"));
+    await until("the original is refused", async () => (await sealing()) === "ERR_ROLLBACK");
     const held = await alice.client.send("bob", "never");
     await until("it is told", () => atAlice.kinds("fence-refused").length > 0 && atAlice.kinds("blocked").some((event) => event.id === held.id));
     expect(atAlice.kinds("blocked").at(-1)).toMatchObject({ error: { code: "ERR_ROLLBACK" } });
@@ -54,10 +56,10 @@ describe("fence", () => {
   test("where it cannot be asked for, sending waits; encrypt says so", async () => {
     const { directory } = here.network.adapter("alice");
     const reachable = { fence: true };
-    const asked = { ...directory!, fence: async (...rest: Parameters<NonNullable<typeof directory>["fence"]>) => {
-      if (!reachable.fence) await here.network.adapter("nobody").transport.close().then(() => { throw Object.assign(new Error("down"), { name: "MiyuError", code: "ERR_TRANSPORT_UNAVAILABLE" }); });
-      return directory!.fence(...rest);
-    } };
+    const asked: Directory = {
+      ...directory!,
+      fence: (...rest) => (reachable.fence ? directory!.fence(...rest) : Promise.reject(new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "down" }))),
+    };
     reachable.fence = false;
     const alice = await here.open({ user: "alice", directory: asked, store: memoryStore() });
     await here.join("bob");

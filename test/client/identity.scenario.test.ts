@@ -101,7 +101,6 @@ describe("identity", () => {
     const atBack = listen(back.client);
     await until("the old list is out again", () => listed(back, back.client.device));
     here.clock.ahead += 1.5 * DAY;
-    expect(await codeOf(later.client.encrypt("bob", "x").then(() => Promise.reject(Object.assign(new Error(), { name: "MiyuError", code: "SEALED" }))))).toMatch(/SEALED|ERR_IDENTITY_CHANGED/);
     await until("it can be sent again", async () => (await later.client.send("bob", "you are back").then(() => true, () => false)));
     await until("bob heard", () => atBack.texts().includes("you are back"));
   });

@@ -133,7 +133,7 @@ export function slotsOf(envelope: Uint8Array): { readonly key: string; readonly 
     const message = envelope.slice(at + 11, at + 11 + length);
     const first = kind === "preKey" ? decodePreKeySignalMessage(message) : undefined;
     const inner = first?.message ?? decodeSignalMessage(message);
-    slots.push({ key: `${Buffer.from(inner.ratchetKey).toString("hex")}/${String(inner.counter)}`, kind, oneTimePreKeyId: first?.oneTimePreKeyId } as const);
+    slots.push({ key: `${inner.ratchetKey.join()}/${String(inner.counter)}`, kind, oneTimePreKeyId: first?.oneTimePreKeyId } as const);
     at += 11 + length;
   }
   return slots;
