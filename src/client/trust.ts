@@ -15,7 +15,9 @@ const SCANNABLE_VERSION = 1;
 
 /** The number for the user's present key: a pending one, else the pinned one. @throws {MiyuError} as `keys.find` */
 export async function safetyNumber(context: Context, keys: KeyExchange, user: UserId): Promise<SafetyNumber> {
-  const peer = (await readPeer(context, user)) ?? (await keys.find(user)).peer;
+  const known = (await readPeer(context, user)) ?? (await keys.find(user)).peer;
+  // A key that waits for a decision may be gone again: what is shown is the key in use, as far as that can be read.
+  const peer = known.pending === undefined ? known : await keys.find(user, { patient: false }).then((found) => found.peer, () => known);
   const trust = peer.pending !== undefined ? "changed" : peer.verified ? "verified" : "first-use";
   return { ...numberOf(context, presentList(peer)), trust };
 }
