@@ -69,16 +69,26 @@ test("history outlives a jump, and the jump there and back; a year that really p
   expect(await kept(now)).toBeLessThan(all);
 });
 
-test("a first message to a signed prekey of long ago opens, whatever the clock did between", async () => {
+test("a first message to a signed prekey of long ago opens, and its prekey goes with the sixth", async () => {
   const world = new World(random);
   const [alice, bob] = [await world.join("alice"), await world.join("bob")];
   const { body } = await seal(alice, bob, "slow post");
   let now = bob;
-  // Four rotations, by jumps of a year each: five prekeys are never too many to keep.
+  // Four rotations in eighty days that really pass: past its 37 days, but of the last five.
   for (let i = 0; i < 4; i++) {
-    world.now += YEAR;
+    world.now += 20 * DAY;
     now = await restart(world, now, now.medium);
     await settled(now);
   }
+  const other = await seal(await world.join("carol"), bob, "control");
   expect(outcome(await open(now, alice, body))).toBe("message");
+  expect(outcome(await open(now, "carol", other.body))).toBe("message");
+  const kept = (): Promise<number> => inside(now, async (vault) => (await vault.list("signedPreKey")).length);
+  expect(await kept()).toBe(5);
+  for (let i = 0; i < 3; i++) {
+    world.now += 20 * DAY;
+    now = await restart(world, now, now.medium);
+    await settled(now);
+  }
+  expect(await kept()).toBe(5);
 });

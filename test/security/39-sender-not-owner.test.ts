@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { copy, fromBase64url } from "../../src/bytes.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
-import { attack, open, say, seal, World } from "./people.ts";
+import { attack, open, outcome, rejection, say, seal, World } from "./people.ts";
 import { onlySlot, Villain, withSlots } from "./villain.ts";
 
 const random = seededRandom(testSeed("39 sender not owner"));
@@ -61,6 +61,27 @@ describe("transport sender is not cryptographic sender", () => {
     const later = mallory.envelope(bob, { senderDevice, content: { senderUser: "alice", senderDevice } });
     expect(await attack(bob, "alice", later)).toBe("corrupt, none");
     expect(await open(bob, "mallory", mallory.envelope(bob))).toMatchObject({ kind: "message", from: { user: "mallory" } });
+  });
+
+  test("the session of a key that is on no list any more", async () => {
+    const world = new World(random);
+    const bob = await world.join("bob");
+    const id = random.bytes(16);
+    const [old, now] = [new Villain(random, "mallory", [id]), new Villain(random, "mallory", [id])];
+    const directory = world.directory("mallory");
+    await old.publish(directory);
+    await old.meet(directory, bob);
+    expect(outcome(await open(bob, "mallory", old.envelope(bob)))).toBe("message");
+    old.read((await seal(bob, "mallory", "hello")).body);
+    expect(outcome(await open(bob, "mallory", old.envelope(bob)))).toBe("message");
+    // The account changes hands: the same device id under another key, and the user accepts that.
+    await now.publish(directory);
+    world.now += 25 * 60 * 60 * 1000;
+    expect(await rejection(seal(bob, "mallory", "who are you?"))).toBe("ERR_IDENTITY_CHANGED");
+    await bob.client.trust("mallory", (await bob.client.safetyNumber("mallory")).digits);
+    expect(await attack(bob, "mallory", old.envelope(bob))).toBe("corrupt, none");
+    await now.meet(directory, bob);
+    expect(await open(bob, "mallory", now.envelope(bob))).toMatchObject({ kind: "message", trust: "verified" });
   });
 
   test("another sender's session: a slot moved from one person's envelope into another's", async () => {

@@ -2,15 +2,16 @@
 // covers sender, receiver and counter in that order (src/protocol/messages.ts), and an envelope of this very device is answered from the archive
 // for the own user only (`openEcho` in src/client/opening.ts). Without them Alice's words appear as Bob's.
 import { describe, expect, test } from "vitest";
-import { concat } from "../../src/bytes.ts";
+import { concat, utf8 } from "../../src/bytes.ts";
+import { decodeEnvelope, encodeEnvelope } from "../../src/envelope/envelope.ts";
 import { messageKeys, messageSeed, runStep } from "../../src/protocol/doubleRatchet.ts";
 import { encodeSignalMessage } from "../../src/protocol/messages.ts";
 import { craft } from "../interop/craft.ts";
 import { acquainted, codeOf, numbered } from "../protocol/parties.ts";
 import { seededRandom, testSeed } from "../support/random.ts";
-import { attack, open, outcome, seal, World } from "./people.ts";
+import { attack, crypto as fast, open, outcome, seal, World } from "./people.ts";
 import { PROVIDERS } from "./providers.ts";
-import { currentOf, onlySlot, withSlots } from "./villain.ts";
+import { currentOf, onlySlot, Villain, withSlots } from "./villain.ts";
 
 const random = seededRandom(testSeed("44 reflection"));
 
@@ -90,6 +91,32 @@ describe("through clients", () => {
     const { message } = onlySlot(hers.body);
     expect(await attack(alice, "bob", withSlots(his.body, (slot) => ({ ...slot, message })))).toBe("corrupt, none");
     expect(await open(alice, "bob", his.body)).toMatchObject({ kind: "message", text: "from Bob" });
+  });
+
+  test("another body under the same key and header, by who knows the key", async () => {
+    const world = new World(random);
+    const bob = await world.join("bob");
+    const mallory = new Villain(random);
+    const directory = world.directory("mallory");
+    await mallory.publish(directory);
+    await mallory.meet(directory, bob);
+    /** An honest envelope with its body opened by the key in its slot, changed and sealed again. */
+    const rewritten = (change: (padded: Uint8Array) => Uint8Array): Uint8Array => {
+      let contentKey = new Uint8Array();
+      const honest = decodeEnvelope(mallory.envelope(bob, { slot: (plaintext) => ((contentKey = plaintext.slice(0, 32)), plaintext) }));
+      const key = fast.hkdfSha256(contentKey, undefined, utf8("miyu/body/v1"), 32);
+      const nonce = new Uint8Array(24);
+      const padded = fast.aeadOpen(key, nonce, honest.header.bytes, honest.body);
+      return encodeEnvelope({ ...honest, body: fast.aeadSeal(key, nonce, honest.header.bytes, change(padded)) });
+    };
+    expect(outcome(await open(bob, "mallory", rewritten((padded) => padded)))).toBe("message");
+    const text = Buffer.from("evil");
+    const swap = (padded: Uint8Array): Uint8Array => {
+      const at = Buffer.from(padded).indexOf(text);
+      expect(at).toBeGreaterThan(0);
+      return padded.with(at, 0x45);
+    };
+    expect(await attack(bob, "mallory", rewritten(swap))).toBe("corrupt, none");
   });
 
   test("another body or id around a genuine slot", async () => {
