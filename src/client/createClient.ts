@@ -2,8 +2,9 @@
  * Puts a client together from its parts and starts it. What depends on the platform (default store, default primitives, source of
  * randomness) comes in as `Platform`, so this file runs anywhere.
  */
-import { wipe, type Bytes } from "../bytes.ts";
+import { toHex, utf8, wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
+import { misuse } from "../envelope/fields.ts";
 import { toText } from "../envelope/text.ts";
 import { MiyuError } from "../errors.ts";
 import type { Protection, RawStore } from "../store/types.ts";
@@ -14,12 +15,12 @@ import type { Context } from "./context.ts";
 import { checkOpen, onAbort } from "./stopping.ts";
 import { closingDirectory } from "./directory.ts";
 import { eventHub } from "./events.ts";
-import { fenceGate } from "./fence.ts";
-import { clockHolds, listConversations, pruneArchive, readHistory } from "./history.ts";
+import { clockHolds } from "./clock.ts";
+import { openGate } from "./gate.ts";
+import { listConversations, readHistory } from "./history.ts";
 import { announceKeyChange, keyExchange } from "./keyExchange.ts";
 import { storageName } from "./naming.ts";
 import { opener } from "./opening.ts";
-import { outbox as makeOutbox } from "./outbox.ts";
 import { pendingKeys } from "./peers.ts";
 import { preKeyKeeper } from "./preKeyStock.ts";
 import { receiver } from "./receiving.ts";
@@ -112,24 +113,20 @@ function wholeMilliseconds(now: () => number): () => number {
 function policyOf(options: ClientOptions): Policy {
   const { adapter, directory, post, user } = options;
   checkUser(user);
-  if (adapter !== undefined && post !== undefined) throw usage("post is for clients without an adapter");
-  if (adapter !== undefined && adapter.transport.self !== user) throw usage("the adapter belongs to another user");
-  if (adapter === undefined && directory === undefined && post === undefined) throw usage("give an adapter, a directory, or post");
+  if (adapter !== undefined && post !== undefined) throw misuse("post is for clients without an adapter");
+  if (adapter !== undefined && adapter.transport.self !== user) throw misuse("the adapter belongs to another user");
+  if (adapter === undefined && directory === undefined && post === undefined) throw misuse("give an adapter, a directory, or post");
   const policy = { ...DEFAULT_POLICY, ...options.policy };
   // Unknown suites are refused, never ignored: an app that asks for more than this release has must learn of it.
   const suites: readonly string[] = policy.suites;
-  if (suites.length === 0 || suites.some((suite) => suite !== "x3dh")) throw usage("suites: this release has x3dh");
+  if (suites.length === 0 || suites.some((suite) => suite !== "x3dh")) throw misuse("suites: this release has x3dh");
   const fences: readonly string[] = ["require", "prefer"];
-  if (!fences.includes(policy.fence)) throw usage("fence is require or prefer");
-  for (const amount of [policy.archiveDays, policy.archiveMessages]) if (!(amount >= 0)) throw usage("archive limits are not negative");
+  if (!fences.includes(policy.fence)) throw misuse("fence is require or prefer");
+  for (const amount of [policy.archiveDays, policy.archiveMessages]) if (!(amount >= 0)) throw misuse("archive limits are not negative");
   return Object.freeze(policy);
 }
 
-function usage(reason: string): MiyuError<"ERR_USAGE"> {
-  return new MiyuError("ERR_USAGE", { reason });
-}
-
-/** A part that is rarely needed, and never for a message. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE if it cannot be loaded now */
+/** A part that not every client needs. @throws {MiyuError} ERR_TRANSPORT_UNAVAILABLE if it cannot be loaded now */
 function loaded<T>(part: Promise<T>): Promise<T> {
   return part.catch((cause: unknown) => {
     throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "a part of the library could not be loaded" }, { cause });
@@ -145,9 +142,8 @@ interface ControlRoute {
 function controlSender({ transport, post, random }: ControlRoute): Context["sendControl"] {
   if (transport !== undefined) {
     return async (to, frame) => {
-      const body = transport.caps.payload === "text" ? new TextEncoder().encode(toText(frame)) : frame;
-      const key = [...random(CONTROL_KEY_LENGTH)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      await transport.send({ dest: { kind: "user", user: to }, body, class: "control", key });
+      const body = transport.caps.payload === "text" ? utf8(toText(frame)) : frame;
+      await transport.send({ dest: { kind: "user", user: to }, body, class: "control", key: toHex(random(CONTROL_KEY_LENGTH)) });
     };
   }
   if (post === undefined) return undefined;
@@ -166,14 +162,18 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
   const { account, crypto, store, policy, transport, events } = context;
   const keeper = preKeyKeeper(context);
   const keys = keyExchange(context, () => keeper.ownRecord());
-  const gate = fenceGate(context, () => keeper.announced());
+  const announced = (): Promise<void> => keeper.announced();
+  // What this client's situation does not call for is not loaded.
+  const gate = context.directory?.fence === undefined ? openGate(announced) : (await loaded(import("./fence.ts"))).fenceGate(context, announced);
   const upkeep = maintenance(context, async () => {
     const clockIsSure = await clockHolds(store, context.now());
-    if (clockIsSure) await pruneArchive(store, policy, context.now());
+    if (clockIsSure && (await listConversations(store)).some(({ messages }) => messages > policy.archiveMessages)) {
+      await (await import("./pruning.ts")).pruneArchive(store, policy, context.now());
+    }
     await keeper.maintain(clockIsSure);
   });
   const incoming = receiver(context, keys, opener(context, keys), { preKeyUsed: upkeep.soon, ownListBehind: upkeep.soon });
-  const outbox = transport === undefined ? undefined : makeOutbox({ context, transport, keys, gate });
+  const outbox = transport === undefined ? undefined : (await loaded(import("./outbox.ts"))).outbox({ context, transport, keys, gate });
   await incoming.redeliver();
   for (const [user, key] of await pendingKeys(store)) announceKeyChange(context, user, key);
   // Without a connection the prekeys are made all the same; they are published as soon as there is one.
@@ -238,7 +238,7 @@ async function start(context: Context, { closing, protection, closeStore }: Endi
     decrypt: (input, options) => call(() => incoming.decrypt(input, options)),
     send: (to, content, options) =>
       call(() => {
-        if (transport === undefined || outbox === undefined) throw usage("send needs an adapter; without one use encrypt");
+        if (transport === undefined || outbox === undefined) throw misuse("send needs an adapter; without one use encrypt");
         return send(context, transport, outbox, to, content, options);
       }),
     events(options) {

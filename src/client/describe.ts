@@ -1,7 +1,7 @@
 /** What a client runs on, and what is weaker than it could be, in words for an interface to show. */
 import type { Protection } from "../store/types.ts";
 import type { Context } from "./context.ts";
-import type { Gate } from "./fence.ts";
+import type { Gate } from "./gate.ts";
 import type { Description, Weakness } from "./types.ts";
 
 const DEVICE_KEY: Readonly<Record<Protection, string>> = {

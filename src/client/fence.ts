@@ -7,6 +7,7 @@ import { MiyuError } from "../errors.ts";
 import type { StoreView } from "../store/types.ts";
 import type { Fence } from "../transport/types.ts";
 import type { Context } from "./context.ts";
+import type { Gate } from "./gate.ts";
 import { RECORDS } from "./naming.ts";
 
 /** What the store knows of the fence. */
@@ -16,28 +17,13 @@ interface FenceState {
   readonly pending: Fence | null;
 }
 
-/** Guards sending. */
-export interface Gate {
-  /**
-   * Resolves when this device may send: its own list can be found by others, and the fence is granted. Asks the directory if it has
-   * not answered yet.
-   * @throws {MiyuError} what `announced` says; ERR_ROLLBACK if another copy holds the fence, ERR_TRANSPORT_UNAVAILABLE if the directory cannot be asked
-   */
-  pass(): Promise<void>;
-  /** Asks again at the next `pass`: after an interruption another copy may have come. */
-  renew(): void;
-  /** `none`: the directory offers no fence. */
-  readonly state: "none" | "unknown" | "granted" | "refused";
-}
-
 /**
- * Makes a gate. Policy `prefer` passes whatever the directory says of the fence, and reports a refusal all the same.
+ * A gate that asks for the fence of the directory. Policy `prefer` passes whatever the directory says of the fence, and reports a refusal all the same.
  * @param announced - resolves once the directory has the own list
  */
 export function fenceGate(context: Context, announced: () => Promise<void>): Gate {
   const { directory, account, store, policy } = context;
-  const offered = directory?.fence !== undefined;
-  let state: Gate["state"] = offered ? "unknown" : "none";
+  let state: Gate["state"] = "unknown";
   let asking: Promise<void> | undefined;
 
   async function ask(): Promise<void> {

@@ -3,23 +3,22 @@
  * it goes when the server has taken the message. The bytes are in the archive row, sealed once, sent again as they are.
  * Each recipient has a lane of its own, so nobody waits for somebody else's keys.
  */
-import { concat, fromBase64url, lp, Reader, u64be, utf8, type Bytes } from "../bytes.ts";
+import { fromBase64url, utf8, type Bytes } from "../bytes.ts";
 import { toText } from "../envelope/text.ts";
 import { MiyuError } from "../errors.ts";
-import type { StoreView } from "../store/types.ts";
 import type { Dest, OutFrame, Sent, Transport, UserId } from "../transport/types.ts";
 import { getOwnList } from "./account.ts";
 import { getRow, putRow, type ArchiveRow } from "./archive.ts";
 import type { Context } from "./context.ts";
 import { checkOpen, onAbort, pause } from "./stopping.ts";
-import type { Gate } from "./fence.ts";
+import type { Gate } from "./gate.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
+import { decodeOutboxRow, type OutboxRow } from "./outboxRow.ts";
 import { getPeer } from "./peers.ts";
 import { sealDurably } from "./sealing.ts";
 import type { Delivery } from "./types.ts";
 
-const VERSION = 1;
 /** Pauses between attempts, milliseconds: doubled from the first to the last. */
 const FIRST_PAUSE = 1_000;
 const LAST_PAUSE = 60_000;
@@ -30,28 +29,6 @@ const HELD_BACK = ["ERR_IDENTITY_CHANGED", "ERR_SIGNATURE", "ERR_DEVICE_LIST", "
 const HOPELESS = ["ERR_TOO_LARGE", "ERR_USAGE", "ERR_STORE_CORRUPT"] as const;
 /** The server will not take it, now or later. */
 const REFUSED = ["ERR_TRANSPORT_REJECTED", "ERR_TOO_LARGE"] as const;
-
-/** A row. */
-export interface OutboxRow {
-  /** Message id, base64url. */
-  readonly id: string;
-  readonly to: UserId;
-  readonly sequence: number;
-}
-
-/** Writes the row of a message; its record must be named. */
-export function putOutboxRow(view: StoreView, { id, to, sequence }: OutboxRow): void {
-  view.put(RECORDS.outbox(id), concat(Uint8Array.of(VERSION), u64be(sequence), lp(utf8(to))));
-}
-
-function decodeOutboxRow(id: string, bytes: Uint8Array): OutboxRow {
-  const reader = new Reader(bytes, "outbox row");
-  reader.schema(VERSION);
-  const sequence = reader.u64();
-  const to = reader.text();
-  reader.end();
-  return { id, to, sequence };
-}
 
 /** Sends what is in the outbox. */
 export interface Outbox {

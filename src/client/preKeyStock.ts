@@ -1,45 +1,29 @@
 /**
  * The own prekeys: making, storing, publishing, rotating and refilling them. Private keys are durable before a public key leaves.
  * Signed prekeys change every 7 days and are kept 30 more, never fewer than the last 5; one-time prekeys are kept at up to 100 where the
- * directory hands each out once, refilled below 25, at most 4 times a day.
+ * directory hands each out once, and refilled below 25 (`refill.ts`).
  */
-import { concat, equal, Reader, toBase64url, u16be, u32be, u64be, wipe, type Bytes } from "../bytes.ts";
-import { decodeDirectoryRecord, encodeStockedPreKey, signBundle, type DeviceBundle } from "../envelope/bundle.ts";
+import { equal, toBase64url, wipe, type Bytes } from "../bytes.ts";
+import { decodeDirectoryRecord, signBundle, type DeviceBundle } from "../envelope/bundle.ts";
 import { acceptDeviceList, decodeDeviceList } from "../envelope/deviceList.ts";
 import { MiyuError } from "../errors.ts";
-import { decodeSignedPreKey, encodeOneTimePreKey, encodeSignedPreKey, generateOneTimePreKeys, generateSignedPreKey, type SignedPreKey } from "../protocol/preKeys.ts";
-import type { StoreView } from "../store/types.ts";
+import { decodeSignedPreKey, encodeSignedPreKey, generateSignedPreKey, type SignedPreKey } from "../protocol/preKeys.ts";
 import type { DeviceId, Directory } from "../transport/types.ts";
 import { getOwnList, noteListPublished, putOwnList } from "./account.ts";
 import type { Context } from "./context.ts";
 import { findDevice } from "./deviceLists.ts";
 import { ownDirectoryRecord } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
+import { getStock, putStock } from "./preKeyRecord.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 /** Days a signed prekey is published, and days it is kept in all. */
 const ROTATE_AFTER = 7 * DAY;
 const KEEP_FOR = 37 * DAY;
 const KEEP_AT_LEAST = 5;
-/** One-time prekeys in stock. */
-const FULL_STOCK = 100;
+/** One-time prekeys in stock, below which more are made. */
 const LOW_STOCK = 25;
-const REFILLS_PER_DAY = 4;
 const PUBLISH_ATTEMPTS = 5;
-const VERSION = 1;
-
-/** Which prekeys exist and what was done with them. Ids count up from 1 and never come twice in one device's life. */
-interface Stock {
-  readonly nextSigned: number;
-  readonly nextOneTime: number;
-  /** Oldest first. */
-  readonly signed: readonly { readonly id: number; readonly createdAt: number }[];
-  /** Days since 1970 of the last refill, and refills on it. */
-  readonly refillDay: number;
-  readonly refills: number;
-}
-
-const EMPTY: Stock = { nextSigned: 1, nextOneTime: 1, signed: [], refillDay: 0, refills: 0 };
 
 /** Keeps the published keys fresh. */
 export interface PreKeyKeeper {
@@ -101,17 +85,7 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       const { signed } = getStock(view);
       return signed.slice(0, Math.max(0, signed.length - KEEP_AT_LEAST)).filter(({ createdAt }) => now - createdAt > KEEP_FOR);
     });
-    if (expired.length === 0) return;
-    const baseKeys = await store.list("baseKeys");
-    for (const { id } of expired) {
-      const remembered = baseKeys.filter((row) => row.id.startsWith(`${String(id)}/`)).map((row) => ({ kind: "baseKeys", id: row.id }) as const);
-      await store.transact([RECORDS.preKeyStock, RECORDS.signedPreKey(id), ...remembered], (view) => {
-        const stock = getStock(view);
-        view.remove(RECORDS.signedPreKey(id));
-        for (const key of remembered) view.remove(key);
-        putStock(view, { ...stock, signed: stock.signed.filter((other) => other.id !== id) });
-      });
-    }
+    if (expired.length > 0) await (await import("./expiry.ts")).removeSignedPreKeys(store, expired);
   }
 
   /** Publishes what the directory does not have, one at a time. */
@@ -179,32 +153,12 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
     return { others, abandoned: listed.filter((device) => !own.includes(device)) };
   }
 
-  async function refill(directory: Directory): Promise<void> {
-    const { stock: stockKeys, claim, caps } = directory;
-    if (!caps.oneTime || stockKeys === undefined || claim === undefined) return;
+  async function refillIfLow(directory: Directory): Promise<void> {
+    const { stock, claim, caps } = directory;
+    if (!caps.oneTime || stock === undefined || claim === undefined) return;
     const inStock = await directory.stock?.(account.device, []);
     if (inStock === undefined || inStock >= LOW_STOCK) return;
-    const today = Math.floor(context.now() / DAY);
-    const stocked = await store.transact([RECORDS.preKeyStock], (view) => {
-      const stock = getStock(view);
-      const refills = stock.refillDay === today ? stock.refills : 0;
-      if (refills >= REFILLS_PER_DAY) return undefined;
-      const count = FULL_STOCK - inStock;
-      view.need(...Array.from({ length: count }, (_, i) => RECORDS.preKey(stock.nextOneTime + i)));
-      const keys = generateOneTimePreKeys(crypto, random, stock.nextOneTime, count);
-      for (const key of keys) view.put(RECORDS.preKey(key.id), encodeOneTimePreKey(key));
-      putStock(view, { ...stock, nextOneTime: stock.nextOneTime + keys.length, refillDay: today, refills: refills + 1 });
-      const publicKeys = keys.map(({ id, keyPair }) => encodeStockedPreKey({ id, publicKey: keyPair.publicKey }));
-      view.afterCommit(() => {
-        for (const { keyPair } of keys) wipe(keyPair.privateKey);
-      });
-      return publicKeys;
-    });
-    if (stocked === undefined) {
-      context.events.push({ kind: "prekeys", id: `prekeys/refill/${String(today)}`, reason: "refill-limit", user: account.user });
-      return;
-    }
-    await directory.stock?.(account.device, stocked);
+    await (await import("./refill.ts")).refill(context, directory, inStock);
   }
 
   return {
@@ -213,7 +167,7 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       if (mayRemove) await removeExpired();
       if (context.directory === undefined) return;
       await publish(context.directory);
-      await refill(context.directory);
+      await refillIfLow(context.directory);
     },
     async announced() {
       if (known || context.directory === undefined) return;
@@ -237,27 +191,4 @@ function isUpToDate(record: Uint8Array, signedList: Uint8Array, own: DeviceBundl
   } catch {
     return false;
   }
-}
-
-function getStock(view: StoreView): Stock {
-  const bytes = view.get(RECORDS.preKeyStock);
-  if (bytes === undefined) return EMPTY;
-  const reader = new Reader(bytes, "prekey stock");
-  reader.schema(VERSION);
-  const [nextSigned, nextOneTime, refillDay, refills] = [reader.u32(), reader.u32(), reader.u32(), reader.u32()];
-  const signed = Array.from({ length: reader.u16() }, () => ({ id: reader.u32(), createdAt: reader.u64() }));
-  reader.end();
-  return { nextSigned, nextOneTime, signed, refillDay, refills };
-}
-
-function putStock(view: StoreView, stock: Stock): void {
-  view.put(
-    RECORDS.preKeyStock,
-    concat(
-      Uint8Array.of(VERSION),
-      ...[stock.nextSigned, stock.nextOneTime, stock.refillDay, stock.refills].map(u32be),
-      u16be(stock.signed.length),
-      ...stock.signed.flatMap(({ id, createdAt }) => [u32be(id), u64be(createdAt)]),
-    ),
-  );
 }

@@ -1,5 +1,6 @@
 /** `encrypt` and `send`: a message becomes durable before anything of it leaves; the same id is the same message. */
 import { equal, toBase64url, type Bytes } from "../bytes.ts";
+import { encodeName } from "../envelope/fields.ts";
 import { toText } from "../envelope/text.ts";
 import { MAX_ENVELOPE_LENGTH } from "../envelope/envelope.ts";
 import { MiyuError } from "../errors.ts";
@@ -8,16 +9,14 @@ import type { Transport, UserId } from "../transport/types.ts";
 import { addRow, getRow, nextSequence, type ArchiveRow, type Plaintext } from "./archive.ts";
 import type { Context } from "./context.ts";
 import { checkOpen, unlessStopped } from "./stopping.ts";
-import type { Gate } from "./fence.ts";
+import type { Gate } from "./gate.ts";
 import type { KeyExchange } from "./keyExchange.ts";
 import { messageIdBytes, RECORDS } from "./naming.ts";
-import { putOutboxRow, type Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
+import { putOutboxRow } from "./outboxRow.ts";
 import { getPeer } from "./peers.ts";
 import { contentHash, plaintextOf, sealDurably } from "./sealing.ts";
 import type { Delivery, Outgoing, Sealed, Sending } from "./types.ts";
-
-/** Most bytes a user id has. */
-const MAX_USER_LENGTH = 1024;
 
 /** Options of both calls. */
 export interface SendOptions {
@@ -27,10 +26,7 @@ export interface SendOptions {
 
 /** @throws {MiyuError} ERR_USAGE for an empty id, one over 1,024 bytes, or one that is not well-formed Unicode */
 export function checkUser(user: UserId): void {
-  const bytes = typeof user === "string" ? new TextEncoder().encode(user) : undefined;
-  if (bytes === undefined || bytes.length === 0 || bytes.length > MAX_USER_LENGTH || new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) !== user) {
-    throw new MiyuError("ERR_USAGE", { reason: "a user id is 1 to 1,024 bytes of UTF-8" });
-  }
+  encodeName(user, "user");
 }
 
 /** See `Client.encrypt`. */

@@ -8,7 +8,7 @@ import { wipe, type Bytes } from "../bytes.ts";
 import type { Crypto, Random } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import { kindPrefix, NONCE_LENGTH, openRecord, openRecordAt, placeOf, sealRecord, type OpenedRecord, type RecordPlace, type VaultKeys } from "./sealedRecord.ts";
-import { createHeader, isSameStore, openHeader } from "./vaultHeader.ts";
+import { isSameStore, openHeader } from "./vaultHeader.ts";
 import type { ListedRecord, ListOptions, Protection, RawStore, RawView, RecordKey, RecordKind, Store, StoreView } from "./types.ts";
 
 /** Raw key of the header. Not hexadecimal, so no record has it. */
@@ -58,6 +58,7 @@ async function loadHeader(raw: RawStore, crypto: Crypto, random: Random): Promis
   if (!keys.includes(HEADER_KEY) && keys.some((key) => RECORD_KEY.test(key))) throw lost();
   let fresh: Bytes;
   try {
+    const { createHeader } = await import("./newVault.ts");
     fresh = await createHeader(crypto, random, raw.keySlot);
   } catch (error) {
     // The slot refuses to begin anew: the vault is lost, unless another tab made one just now.

@@ -8,19 +8,21 @@
  *   record keys: n u8, each: kid u32 | nonce 24 | ciphertext ‖ tag 48
  *   trailer: first 16 bytes of SHA-256 over everything before, which tells damage from a key that does not fit
  */
-import { concat, equal, lp, Reader, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
-import type { Crypto, Random } from "../crypto/types.ts";
+import { concat, equal, Reader, u32be, utf8, wipe, type Bytes } from "../bytes.ts";
+import type { Crypto } from "../crypto/types.ts";
 import { MiyuError } from "../errors.ts";
 import type { VaultKeys } from "./sealedRecord.ts";
 import type { KeySlot } from "./types.ts";
 
-const MAGIC = utf8("MIYU");
-const VERSION = 1;
+/** First bytes of a header. */
+export const MAGIC = utf8("MIYU");
+/** Format of this release. */
+export const VERSION = 1;
 const TRAILER_LENGTH = 16;
 /** Magic, version, vaultId and storeId: what never changes in the life of a store. */
 const NAME_LENGTH = 37;
-const DEVICE_SLOT = 2;
-const FIRST_KID = 1;
+/** Kind of the slot that the device key opens. */
+export const DEVICE_SLOT = 2;
 
 interface Header {
   readonly vaultId: Bytes;
@@ -29,25 +31,6 @@ interface Header {
   /** The vault key, wrapped by the device key slot. */
   readonly wrapped: Bytes;
   readonly recordKeys: readonly { readonly kid: number; readonly nonce: Bytes; readonly sealed: Bytes }[];
-}
-
-/** Makes the header of a new vault: fresh keys, wrapped by `slot`. The keys come back through {@link openHeader}. */
-export async function createHeader(crypto: Crypto, random: Random, slot: KeySlot): Promise<Bytes> {
-  const [vaultId, storeId, vaultKey, recordKey] = [random(16), random(16), random(32), random(32)];
-  const wrapKey = wrapKeyOf(crypto, vaultKey, vaultId);
-  try {
-    const nonce = random(24);
-    const sealed = crypto.aeadSeal(wrapKey, nonce, recordKeyContext(vaultId, storeId, FIRST_KID), recordKey);
-    const wrapped = await slot.wrap(vaultKey);
-    const body = concat(
-      ...[MAGIC, Uint8Array.of(VERSION), vaultId, storeId, u32be(FIRST_KID), u32be(0), u32be(0)],
-      ...[Uint8Array.of(1), random(8), Uint8Array.of(DEVICE_SLOT), lp(Uint8Array.of(DEVICE_SLOT)), lp(wrapped)],
-      ...[Uint8Array.of(1), u32be(FIRST_KID), nonce, sealed],
-    );
-    return concat(body, trailerOf(crypto, body));
-  } finally {
-    wipe(vaultKey, recordKey, wrapKey);
-  }
 }
 
 /**
@@ -112,15 +95,18 @@ function decodeBody(reader: Reader): Header {
   return { vaultId, storeId, activeKid, wrapped, recordKeys };
 }
 
-function wrapKeyOf(crypto: Crypto, vaultKey: Uint8Array, vaultId: Uint8Array): Bytes {
+/** The key that wraps record keys, 32 bytes. The caller wipes it. */
+export function wrapKeyOf(crypto: Crypto, vaultKey: Uint8Array, vaultId: Uint8Array): Bytes {
   return crypto.hkdfSha256(vaultKey, vaultId, utf8("miyu/vault/dek-wrap/v1"), 32);
 }
 
-function recordKeyContext(vaultId: Uint8Array, storeId: Uint8Array, kid: number): Bytes {
+/** What a wrapped record key is bound to. */
+export function recordKeyContext(vaultId: Uint8Array, storeId: Uint8Array, kid: number): Bytes {
   return concat(utf8("miyu/vault/dek/v1\0"), vaultId, storeId, u32be(kid));
 }
 
-function trailerOf(crypto: Crypto, body: Uint8Array): Bytes {
+/** Trailer of a header, 16 bytes. */
+export function trailerOf(crypto: Crypto, body: Uint8Array): Bytes {
   return crypto.sha256(body).slice(0, TRAILER_LENGTH);
 }
 
