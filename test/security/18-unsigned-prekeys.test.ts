@@ -1,6 +1,6 @@
 // Attack 18: the signature of a signed prekey is not checked, or only its length (libsignal-node, agent-governance-toolkit PR 1437).
 // Guards: `verifyPreKeyBundle` in src/protocol/preKeys.ts and `verifyBundle` in src/envelope/bundle.ts, before anything is derived or
-// stored (`findOnce` of src/client/keyExchange.ts). Without them a flipped bit, zeros or another's signature start a session.
+// stored (`believe` of src/client/keyExchange.ts). Without them a flipped bit, zeros or another's signature start a session.
 import { describe, expect, test } from "vitest";
 import { concat, type Bytes } from "../../src/bytes.ts";
 import { decodeDirectoryRecord, encodeDirectoryRecord } from "../../src/envelope/bundle.ts";

@@ -1,6 +1,6 @@
 // Attack 22: an attacker claims all one-time prekeys, so first messages fall back on the signed prekey alone (Prekey Pogo,
 // arXiv 2504.07323). Guards: an event on both sides (`claim` of src/client/keyExchange.ts, `note` of src/client/receiving.ts), refill below 25 up
-// to 4 times a day (src/client/preKeyStock.ts), and 3 claims per claimer, device and hour (src/relay/http.ts). Without them it goes unseen or on.
+// to 4 times a day (src/client/refill.ts), and 3 claims per claimer, device and hour (src/relay/http.ts). Without them it goes unseen or on.
 import { expect, test } from "vitest";
 import { createRelay } from "../../src/relay/index.ts";
 import { seededRandom, testSeed } from "../support/random.ts";

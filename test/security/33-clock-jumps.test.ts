@@ -1,6 +1,6 @@
 // Attack 33: a clock that jumps (or a server that sets it) expires keys and messages, so that what is under way is lost. Guards: nothing is
 // deleted by the clock alone: signed prekeys never below the last 5 (src/client/preKeyStock.ts), pruning waits for a second day (`clockHolds` in
-// src/client/history.ts), the ratchet knows no time. Without them the messages below, sent before a jump of a year, do not open or are gone.
+// src/client/clock.ts), the ratchet knows no time. Without them the messages below, sent before a jump of a year, do not open or are gone.
 import { memoryStore, type MemoryMedium } from "miyu/store/memory";
 import { expect, test } from "vitest";
 import { seededRandom, testSeed } from "../support/random.ts";

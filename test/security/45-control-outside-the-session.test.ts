@@ -1,6 +1,6 @@
 // Attack 45: edits, receipts and other instructions that nobody authenticated are obeyed (CVE-2026-45057). Guards: content and its control byte
 // travel inside the session only (src/envelope/content.ts), and the two frames outside it (a request for keys and its reply) decide nothing:
-// a reply counts only if it was asked for, from that user, and its record is signed (`onReply` in src/client/keyExchange.ts). Without them it is stored.
+// a reply counts only if it was asked for, from that user, and its record is signed (`onReply` in src/client/inBand.ts). Without them it is stored.
 import { createClient } from "miyu";
 import { memoryMedium, memoryStore } from "miyu/store/memory";
 import { describe, expect, onTestFinished, test } from "vitest";
