@@ -3,18 +3,16 @@
  * Signed prekeys change every 7 days and are kept 30 more, never fewer than the last 5; one-time prekeys are kept at up to 100 where the
  * directory hands each out once, and refilled below 25 (`refill.ts`).
  */
-import { equal, toBase64url, wipe, type Bytes } from "../bytes.ts";
-import { decodeDirectoryRecord, signBundle, type DeviceBundle } from "../envelope/bundle.ts";
-import { acceptDeviceList, decodeDeviceList } from "../envelope/deviceList.ts";
-import { MiyuError } from "../errors.ts";
+import { wipe, type Bytes } from "../bytes.ts";
+import { signBundle, type DeviceBundle } from "../envelope/bundle.ts";
 import { decodeSignedPreKey, encodeSignedPreKey, generateSignedPreKey, type SignedPreKey } from "../protocol/preKeys.ts";
-import type { DeviceId, Directory } from "../transport/types.ts";
-import { getOwnList, noteListPublished, putOwnList } from "./account.ts";
+import type { Directory } from "../transport/types.ts";
+import { getOwnList, noteListPublished } from "./account.ts";
 import type { Context } from "./context.ts";
-import { findDevice } from "./deviceLists.ts";
 import { ownDirectoryRecord } from "./keyExchange.ts";
 import { RECORDS } from "./naming.ts";
 import { getStock, putStock } from "./preKeyRecord.ts";
+import type { Publication } from "./publishing.ts";
 
 const DAY = 24 * 60 * 60 * 1000;
 /** Days a signed prekey is published, and days it is kept in all. */
@@ -23,7 +21,6 @@ const KEEP_FOR = 37 * DAY;
 const KEEP_AT_LEAST = 5;
 /** One-time prekeys in stock, below which more are made. */
 const LOW_STOCK = 25;
-const PUBLISH_ATTEMPTS = 5;
 
 /** Keeps the published keys fresh. */
 export interface PreKeyKeeper {
@@ -90,68 +87,26 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
 
   /** Publishes what the directory does not have, one at a time. */
   function publish(directory: Directory): Promise<void> {
-    publishing ??= publishOnce(directory).finally(() => {
+    publishing ??= (async () => {
+      const part = await import("./publishing.ts");
+      await part.publishRecord(publication, directory, await bundle());
+    })().finally(() => {
       publishing = undefined;
     });
     return publishing;
   }
 
-  async function publishOnce(directory: Directory): Promise<void> {
-    const own = await bundle();
-    for (let attempt = 0; attempt < PUBLISH_ATTEMPTS; attempt++) {
-      const published = await directory.read(account.user);
-      const { others, abandoned } = published === undefined ? { others: [], abandoned: [] } : await adoptPublished(published.record);
-      const { signed } = await store.transact([RECORDS.ownList], getOwnList);
-      if (published !== undefined && isUpToDate(published.record, signed, own)) return notePublished(signed);
-      const version = await directory.publish(ownDirectoryRecord(signed, own, others), published?.version ?? null);
-      if (version === undefined) continue;
-      await notePublished(signed);
-      for (const device of abandoned) await directory.forget?.(device);
-      return;
-    }
-    throw new MiyuError("ERR_TRANSPORT_UNAVAILABLE", { reason: "the directory record kept changing" });
-  }
-
-  async function notePublished(signed: Bytes): Promise<void> {
-    await store.transact([RECORDS.ownList], (view) => noteListPublished(view, signed));
-    known = true;
-  }
-
-  /**
-   * Takes a newer own list out of the published record, and the bundles of other devices on it. A record of another account is
-   * replaced: it is what an account that was lost left behind. Devices that are not on our list are abandoned: nobody empties their mailboxes.
-   */
-  async function adoptPublished(record: Uint8Array): Promise<{ readonly others: readonly Bytes[]; readonly abandoned: readonly DeviceId[] }> {
-    let published;
-    try {
-      const decoded = decodeDirectoryRecord(record);
-      published = { list: decodeDeviceList(crypto, decoded.deviceList), bundles: decoded.bundles };
-    } catch {
-      return { others: [], abandoned: [] };
-    }
-    const { list, bundles } = published;
-    if (list.user !== account.user) return { others: [], abandoned: [] };
-    const listed = list.devices.map((entry) => toBase64url(entry.device));
-    if (!equal(list.accountKey, account.accountKeyPair.publicKey)) return { others: [], abandoned: listed };
-    const removed = await store.transact([RECORDS.ownList], (view) => {
-      const own = getOwnList(view);
-      if (list.epoch <= own.known.epoch) return findDevice(own.known, account.deviceBytes) === undefined;
-      acceptDeviceList(crypto, own.known, list, account.user);
-      putOwnList(view, list, true);
-      return findDevice(list, account.deviceBytes) === undefined;
-    });
-    if (removed) {
+  const publication: Publication = {
+    context,
+    async done(signed) {
+      await store.transact([RECORDS.ownList], (view) => noteListPublished(view, signed));
+      known = true;
+    },
+    removed() {
       if (!toldRemoved) context.events.push({ kind: "device-removed", id: `device-removed/${account.device}` });
       toldRemoved = true;
-      throw new MiyuError("ERR_DEVICE_LIST", { user: account.user, rule: "removed" });
-    }
-    const own = await store.transact([RECORDS.ownList], (view) => getOwnList(view).known.devices.map((entry) => toBase64url(entry.device)));
-    const others = bundles.filter((bytes) => {
-      const device = toBase64url(bytes.subarray(1, 17));
-      return device !== account.device && own.includes(device);
-    });
-    return { others, abandoned: listed.filter((device) => !own.includes(device)) };
-  }
+    },
+  };
 
   async function refillIfLow(directory: Directory): Promise<void> {
     const { stock, claim, caps } = directory;
@@ -179,16 +134,4 @@ export function preKeyKeeper(context: Context): PreKeyKeeper {
       return ownDirectoryRecord(signed, await bundle());
     },
   };
-}
-
-/** Whether the published record has our list and a bundle of ours for the present signed prekey. */
-function isUpToDate(record: Uint8Array, signedList: Uint8Array, own: DeviceBundle): boolean {
-  try {
-    const { deviceList, bundles } = decodeDirectoryRecord(record);
-    // Signatures are randomised: what they cover is compared, without the last 64 bytes.
-    const body = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, Math.max(0, bytes.length - 64));
-    return equal(deviceList, signedList) && bundles.some((bytes) => equal(body(bytes), body(own.signed)));
-  } catch {
-    return false;
-  }
 }
