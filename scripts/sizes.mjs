@@ -29,7 +29,7 @@ const loadsLater = {
  * @returns {Promise<{ min: number, gzip: number }>} bytes
  */
 export async function sizeOf(modules, external = []) {
-  const contents = modules.map((module, index) => `export * as part${index} from "${module}";`).join("\n");
+  const contents = modules.map((module) => `export * from "${module}";`).join("\n");
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: ROOT },
     bundle: true,

@@ -59,7 +59,7 @@ export function putRow(view: StoreView, row: ArchiveRow): void {
 }
 
 /** Row to bytes. */
-export function encodeRow(row: ArchiveRow): Bytes {
+function encodeRow(row: ArchiveRow): Bytes {
   const { plaintext } = row;
   return concat(
     Uint8Array.of(VERSION, row.own ? 1 : 0, TRUSTS.indexOf(row.trust), DELIVERIES.indexOf(row.delivery), plaintext === undefined ? 0 : 1),
@@ -77,7 +77,7 @@ export function encodeRow(row: ArchiveRow): Bytes {
 }
 
 /** Opposite of {@link encodeRow}. @throws {MiyuError} ERR_DECODE, ERR_SCHEMA */
-export function decodeRow(bytes: Uint8Array, device: DeviceId, id: string): ArchiveRow {
+function decodeRow(bytes: Uint8Array, device: DeviceId, id: string): ArchiveRow {
   const reader = new Reader(bytes, "archive row");
   reader.schema(VERSION);
   const own = reader.u8() === 1;

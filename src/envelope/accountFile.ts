@@ -38,7 +38,7 @@ export interface AccountFileHeader {
 }
 
 /** Most bytes of an account file. */
-export const MAX_ACCOUNT_FILE_LENGTH = 128 * 1024;
+const MAX_ACCOUNT_FILE_LENGTH = 128 * 1024;
 
 const MAGIC = Uint8Array.of(0x4d, 0x49, 0x59, 0x55);
 const ACCOUNT_TYPE = 1;

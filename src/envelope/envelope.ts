@@ -13,7 +13,7 @@ import { BODY_INFO, HASHED, hashWith } from "./signing.ts";
 /** Version byte of envelopes and control frames. */
 export const ENVELOPE_VERSION = 1;
 /** Most slots of one envelope. */
-export const MAX_SLOTS = 256;
+const MAX_SLOTS = 256;
 /** Most bytes of one envelope. */
 export const MAX_ENVELOPE_LENGTH = 1024 * 1024;
 /** Bytes of version, kind, id, sender device and key hash. */

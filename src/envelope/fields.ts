@@ -8,13 +8,13 @@ import { MiyuError } from "../errors.ts";
 /** Bytes of a device id and of an envelope id. */
 export const ID_LENGTH = 16;
 /** Bytes of a serialized public key: 0x05 ‖ u. */
-export const KEY_LENGTH = 33;
+const KEY_LENGTH = 33;
 /** Bytes of a private key, a content key and a SHA-256 value. */
 export const HASH_LENGTH = 32;
 /** Bytes of an XEdDSA signature. */
 export const SIGNATURE_LENGTH = 64;
 /** Most UTF-8 bytes of a user or group name. */
-export const MAX_NAME_LENGTH = 1024;
+const MAX_NAME_LENGTH = 1024;
 
 /** Bytes `lp` puts in front. */
 const LENGTH_PREFIX = 2;

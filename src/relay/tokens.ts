@@ -32,8 +32,15 @@ export function tokenLookup(tokens: ReadonlyMap<string, UserId>): Authenticate {
   return (token) => byHash.get(hash(token));
 }
 
-/** Accepts `demo:` and any user name. */
-export const demoTokens: Authenticate = (token) => (token.startsWith("demo:") ? token.slice(5) : undefined);
+/** Accepts `demo:` and any user name, percent-encoded where it is not ASCII. */
+export const demoTokens: Authenticate = (token) => {
+  if (!token.startsWith("demo:")) return undefined;
+  try {
+    return decodeURIComponent(token.slice(5));
+  } catch {
+    return undefined;
+  }
+};
 
 /** Asks each in turn. A user id the wire cannot carry counts as no. */
 export function firstOf(all: readonly Authenticate[]): (token: string) => Promise<UserId | undefined> {

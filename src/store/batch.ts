@@ -16,7 +16,7 @@ export const MAX_BATCH = 128;
  * How often `need` may send a job back to its start: a message of an archived session asks for the archive, its skipped keys, the parts it
  * writes and a page of the history, each of which only the one before makes known.
  */
-export const MAX_RESTARTS = 6;
+const MAX_RESTARTS = 6;
 
 /** Loads records inside the open transaction; undefined where there is none. The queue owns what it gets. */
 export type Load = (keys: readonly string[]) => Promise<readonly (Uint8Array | undefined)[]>;

@@ -7,7 +7,7 @@ import { MiyuError } from "../errors.ts";
 import type { DeviceId, FrameClass, UserId } from "./types.ts";
 
 /** Version in `hello` and `welcome`. */
-export const RELAY_VERSION = 1;
+const RELAY_VERSION = 1;
 /** Path of the WebSocket, below the relay's base URL. */
 export const RELAY_SOCKET_PATH = "/v1/socket";
 /** Bytes of a device id, a mailbox id and a message id. */

@@ -17,7 +17,7 @@ export interface WebSocketAdapterOptions {
   readonly url: string;
   /** The user the token belongs to. Where the relay says otherwise, nothing is sent. */
   readonly user: UserId;
-  /** The relay's token, or a function that gives a fresh one for every connection and request. */
+  /** The relay's token (visible ASCII), or a function that gives a fresh one for every connection and request. */
   readonly token: string | (() => string | Promise<string>);
   /** The device, where no client names it by `attach`: base64url of 16 bytes. */
   readonly device?: DeviceId;
@@ -64,10 +64,12 @@ const MAX_PAYLOAD = 1 << 20;
  * subscriber's promise resolved and `ack` was called. Each device has one connection: where the same device connects elsewhere,
  * this one goes offline until the next send.
  *
- * @throws {MiyuError} ERR_USAGE for a URL that is none
+ * @throws {MiyuError} ERR_USAGE for a URL that is none, or a token that no header can carry
  */
 export function webSocketAdapter(options: WebSocketAdapterOptions): WebSocketAdapter {
   const { user, token } = options;
+  // It travels in a header, where a browser would refuse anything else at every single request.
+  if (typeof token === "string" && !/^[\x20-\x7e]+$/u.test(token)) throw new MiyuError("ERR_USAGE", { reason: "a token is visible ASCII" });
   const base = baseOf(options.url);
   const currentToken = typeof token === "function" ? token : (): string => token;
   let paused = false;

@@ -288,12 +288,12 @@ describe(`the demo in ${browser.engine}`, () => {
     const carol = await driver.newWindow();
     const dave = await driver.newWindow();
     await carol.goto(`${demoUrl}?user=carol`);
-    await carol.type(".rail input", "dave");
+    await carol.type(".rail input", "戴夫");
     await carol.press("Enter");
     await ready(carol);
     await say(carol, "hello before you were here");
     await ticks(carol, "waiting");
-    await dave.goto(`${demoUrl}?user=dave`);
+    await dave.goto(`${demoUrl}?user=${encodeURIComponent("戴夫")}`);
     await sees(dave, "hello before you were here");
     await say(dave, "你好");
     await sees(carol, "你好");

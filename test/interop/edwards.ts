@@ -11,7 +11,7 @@ const { Point } = ed25519;
 const { Fp, Fn } = Point;
 
 /** The order of the base point. */
-export const ORDER = Fn.ORDER;
+const ORDER = Fn.ORDER;
 
 /** The same signature with s + L in place of s. */
 export function addOrder(signature: Uint8Array): Bytes {

@@ -40,6 +40,15 @@ describe("relay over HTTP", () => {
   const start = async (options: Partial<RelayOptions> = {}): Promise<Relay> => (relay = await createRelay({ memory: true, demo: true, ...options }));
   afterEach(async () => relay.close());
 
+  test("a demo token names its user, percent-encoded where it is not ASCII", async () => {
+    const { url } = await start();
+    const put = (token: string, user: string): Promise<number> =>
+      fetch(`${url}/v1/directory/${encodeURIComponent(user)}`, { method: "PUT", headers: { authorization: `Bearer ${token}`, "if-none-match": "*" }, body: "x" }).then(({ status }) => status);
+    expect(await put(`demo:${encodeURIComponent("戴夫")}`, "戴夫")).toBe(204);
+    expect(await put("demo:%E6", "%E6")).toBe(401);
+    expect(await put(`demo:${encodeURIComponent("戴夫")}`, "eve")).toBe(403);
+  });
+
   test("nothing without a token, nothing for others, nothing malformed", async () => {
     await start({ limits: { prekeyBytes: 10 } });
     const table: [number, string, string, Record<string, string>, (string | Uint8Array)?][] = [

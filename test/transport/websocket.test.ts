@@ -76,6 +76,7 @@ describe("websocket adapter", () => {
   test("options that make no sense are refused", async () => {
     const given = { user: "alice", token: "t" };
     for (const url of ["", "relay", "ftp://relay.example", "javascript:alert(1)"]) expect(() => webSocketAdapter({ ...given, url })).toThrow(/ERR_USAGE/);
+    for (const token of ["", "demo:戴夫", "two\nlines"]) expect(() => webSocketAdapter({ ...given, url: "wss://relay.example", token })).toThrow(/ERR_USAGE/);
     const { transport } = webSocketAdapter({ ...given, url: "wss://relay.example/base/" });
     expect(() => transport.subscribe(() => undefined)).toThrow(/ERR_USAGE/);
     expect(await codeOf(transport.send(frameTo(transport, "bob", "x")))).toBe("ERR_USAGE");

@@ -28,7 +28,7 @@ const usualPeer: Readonly<Partial<Record<string, string>>> = { alice: "bob", bob
 export async function showPerson({ user, peer, embedded }: PersonOptions): Promise<void> {
   const offlineKey = `offline:${user}`; // the switch outlives a reload of this tab
   // The relay this page came from, which knows the demonstration's tokens.
-  const adapter = webSocketAdapter({ url: location.origin, user, token: `demo:${user}`, backoff: { maxMs: 5_000 } });
+  const adapter = webSocketAdapter({ url: location.origin, user, token: `demo:${encodeURIComponent(user)}`, backoff: { maxMs: 5_000 } });
   const bars = banners();
   const state = h("p", { class: "state", role: "status" }, "opening …");
   const place = takePlace(user);
