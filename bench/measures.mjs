@@ -8,6 +8,8 @@ export const TEXT_BYTES = new TextEncoder().encode(TEXT);
 
 /** Milliseconds one repetition should last: long against the clock, short against disturbances. */
 const REPETITION = 40;
+/** Repetitions before the first that counts: the engine compiles hot code, and undoes some of it, for the better part of a second. */
+const WARM_UP = 25;
 const MESSAGES_OUT_OF_ORDER = 1000;
 const FAN_OUT = 100;
 const TURNS = 20;
@@ -201,7 +203,7 @@ export async function measureDriver(driver, { quick, report }) {
  */
 export async function batchFor(run) {
   let batch = 2;
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < WARM_UP; i++) {
     const { ms } = await run(batch);
     batch = Math.max(2, Math.min(500, Math.round((REPETITION * batch) / ms)));
   }
